@@ -1,0 +1,1 @@
+"""Build, sign, ship and serve language models."""
