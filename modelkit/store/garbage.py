@@ -1,0 +1,101 @@
+"""What no model refers to any more: finding it and removing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelkit.digest import Digest
+from modelkit.errors import BlobNotFound, InvalidDigest, ManifestError, StoreError, store_errors
+from modelkit.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest
+from modelkit.store import locks
+
+if TYPE_CHECKING:
+    from modelkit.store.store import Store
+
+PARTIAL_MAX_AGE = 7 * 24 * 3600.0
+"""Seconds that an interrupted download waits to be resumed."""
+
+
+def references(store: Store, manifest: Manifest) -> set[Digest]:
+    """Every blob the manifest needs; an index needs its manifests and all that they need."""
+    found = {descriptor.digest for descriptor in manifest.descriptors()}
+    for child in manifest.manifests:
+        found.add(child.digest)
+        found |= _child_references(store, child)
+    return found
+
+
+def _child_references(store: Store, child: Descriptor) -> set[Digest]:
+    try:
+        manifest = Manifest.parse(store.read_blob(child.digest, MAX_MANIFEST_SIZE))
+    except (BlobNotFound, ManifestError, StoreError):
+        return set()
+    return {descriptor.digest for descriptor in manifest.descriptors()}
+
+
+def collect(
+    store: Store,
+    lock: Path,
+    wanted: Callable[[Digest], bool],
+    older_than: float | None = None,
+) -> list[Digest]:
+    """Remove the unreferenced blobs that `wanted` picks; with a cutoff also stale leftovers.
+
+    Does nothing while a writer holds the lock, or when any manifest cannot be read: what it
+    refers to is then unknown.
+    """
+    if not store.blobs.is_dir():
+        return []
+    with locks.exclusive(lock, wait=False) as alone:
+        if not alone:
+            return []
+        try:
+            used = set[Digest]().union(
+                *(references(store, store.manifest(name)) for name in store.names())
+            )
+        except ManifestError:
+            return []
+        removed = []
+        for path in list(store.blobs.iterdir()):
+            digest = _blob_digest(path)
+            if digest is None:
+                _remove_leftover(path, older_than)
+            elif digest not in used and wanted(digest) and _is_old(path, older_than):
+                with store_errors("remove", path):
+                    path.unlink(missing_ok=True)
+                removed.append(digest)
+        return removed
+
+
+def _remove_leftover(path: Path, older_than: float | None) -> None:
+    if older_than is None or not path.is_file():
+        return
+    cutoff = older_than
+    if "-partial" in path.name:
+        cutoff = min(cutoff, time.time() - PARTIAL_MAX_AGE)
+    if path.stat().st_mtime < cutoff:
+        path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path, older_than: float | None) -> bool:
+    return older_than is None or path.stat().st_mtime < older_than
+
+
+def _blob_digest(path: Path) -> Digest | None:
+    try:
+        return Digest.parse(path.name)
+    except InvalidDigest:
+        return None
+
+
+def remove_empty_folders(folder: Path, top: Path) -> None:
+    """Remove `folder` and its parents up to and including `top` while they are empty."""
+    while folder.is_relative_to(top):
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # not empty, or somebody just wrote there
+        folder = folder.parent
