@@ -3,11 +3,11 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from modelkit.digest import Digest
 from modelkit.errors import (
@@ -76,7 +76,7 @@ class Store:
         except FileNotFoundError:
             raise BlobNotFound(digest) from None
 
-    def open_blob(self, digest: Digest) -> BinaryIO:
+    def open_blob(self, digest: Digest) -> BufferedReader:
         """The blob, opened for reading; raises BlobNotFound."""
         try:
             with store_errors("read", self.blob_path(digest)):
@@ -244,7 +244,15 @@ class Store:
             garbage.remove_empty_folders(path.parent, self.manifests)
         if self.signatures.manifests.is_dir():
             self._delete_signatures(name, digest)
-        return garbage.collect(self, self._lock, lambda found: found in doomed)
+        return self.discard(doomed)
+
+    def discard(self, digests: Collection[Digest]) -> list[Digest]:
+        """Remove those of these blobs that no model uses; returns them.
+
+        Call it after the lease has ended: while anybody holds one it removes nothing, and
+        `prune` finds the garbage later.
+        """
+        return garbage.collect(self, self._lock, lambda found: found in digests)
 
     def _delete_signatures(self, name: ModelName, digest: Digest) -> None:
         others = [other for other in self.names() if other.with_tag(name.tag) == name]
