@@ -1,0 +1,202 @@
+"""The seam between what serves HTTP and what runs models: requests, events and the Runner protocol.
+
+Everything here is plain data (msgspec structs), so that a runner may live in another process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from modelkit.errors import ModelkitError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class InputTooLong(ModelkitError):
+    """A text to embed has more tokens than the model's context, and truncation was refused."""
+
+    def __init__(self) -> None:
+        super().__init__("the input length exceeds the context length")
+
+
+class PromptTooLong(ModelkitError):
+    """A prompt does not fit the context and may be neither truncated nor shifted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the prompt is longer than the context length currently available to the model; "
+            "shorten the prompt, adjust the context length in settings, or use a model with a "
+            "longer context length"
+        )
+
+
+class LoadOptions(msgspec.Struct, frozen=True):
+    """How a model is loaded. A change of any of these needs a new runner.
+
+    num_ctx is tokens per sequence; num_thread 0 means one per core; num_gpu -1 means automatic.
+    """
+
+    num_ctx: int = 4096
+    num_batch: int = 512
+    num_parallel: int = 8
+    num_thread: int = 0
+    num_gpu: int = -1
+    main_gpu: int | None = None
+    use_mmap: bool | None = None
+    kv_cache_type: str = "f16"
+    flash_attention: str = "auto"
+    shift: bool = True
+
+
+class ModelFiles(msgspec.Struct, frozen=True):
+    """The files of one model, as absolute paths."""
+
+    model: str
+    adapters: list[str] = []
+    projectors: list[str] = []
+
+
+class Sampling(msgspec.Struct):
+    """The request options that decide which token comes next and when to stop."""
+
+    num_keep: int = 4
+    seed: int = -1
+    num_predict: int = -1
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_last_n: int = 64
+    temperature: float = 0.8
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    stop: list[str] = []
+
+
+class Generation(msgspec.Struct):
+    """One request to continue a prompt.
+
+    logprobs: -1 for none, n for the chosen token's and those of the n likeliest.
+    truncate: a prompt longer than the context is cut; otherwise PromptTooLong.
+    """
+
+    prompt: str | list[int]
+    sampling: Sampling = msgspec.field(default_factory=Sampling)
+    add_special: bool = True
+    parse_special: bool = True
+    logprobs: int = -1
+    truncate: bool = True
+    constraint: str | None = None
+
+
+class TopLogprob(msgspec.Struct):
+    """One candidate token with its natural-log probability under the unmodified distribution."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprob(msgspec.Struct):
+    """The sampled token, and the likeliest candidates at its place, best first."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top: list[TopLogprob] = []
+
+
+class Piece(msgspec.Struct, tag="piece"):
+    """Text that will not be taken back: whole characters, no part of a stop string."""
+
+    text: str
+    logprobs: list[TokenLogprob] = []
+
+
+class Finished(msgspec.Struct, tag="finished"):
+    """The last event of every generation that did not fail.
+
+    tokens counts the sampled tokens, the end token included; context is prompt and answer as
+    tokens, without the end token; durations are nanoseconds.
+    """
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    prompt_ns: int
+    tokens: int
+    ns: int
+    context: list[int]
+
+
+class Embedding(msgspec.Struct, tag="embedding"):
+    """Pooled float32 vectors in the order of the inputs, not normalised."""
+
+    vectors: list[list[float]]
+    prompt_tokens: int
+
+
+class LoadedModel(msgspec.Struct, tag="loaded"):
+    """What the engine says of the model it loaded.
+
+    n_ctx is tokens per sequence; size_bytes is what the engine allocated or mapped: weights, cache
+    and compute buffers; pooling is mean, cls, last or rank, None for a model that only generates.
+    """
+
+    architecture: str
+    n_ctx: int
+    n_ctx_train: int
+    n_embd: int
+    pooling: str | None
+    size_bytes: int
+    chat_template: str | None
+    bos_token: str
+    eos_token: str
+    add_bos: bool
+
+
+class Stats(msgspec.Struct, tag="stats"):
+    """What a runner is doing now: sequences in the batch, sequences waiting, tokens decoded ever."""
+
+    active: int
+    waiting: int
+    decoded: int
+
+
+class Runner(Protocol):
+    """One loaded model. Every method raises EngineError once the model's process is gone."""
+
+    @property
+    def info(self) -> LoadedModel: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def generate(self, request: Generation) -> AsyncGenerator[Piece | Finished, None]:
+        """Continue a prompt. Closing the iterator ends the sequence at the next decode step.
+
+        Raises PromptTooLong before the first event.
+        """
+        ...
+
+    async def embed(self, inputs: list[str], *, truncate: bool = True) -> Embedding:
+        """Embed several texts in one batch. Raises InputTooLong when `truncate` is False."""
+        ...
+
+    async def tokenize(
+        self, text: str, *, add_special: bool = True, parse_special: bool = True
+    ) -> list[int]: ...
+
+    async def detokenize(self, tokens: list[int]) -> str: ...
+
+    async def stats(self) -> Stats: ...
+
+    async def close(self) -> None:
+        """End the process; open requests fail with EngineError."""
+        ...
