@@ -9,6 +9,7 @@ from modelkit.errors import GGUFError
 MAX_HEADER = 256 << 20  # bytes; the largest real vocabularies need under 20 MB
 MAX_STRING = 16 << 20  # bytes
 _WINDOW = 1 << 20
+_LENGTH = struct.Struct("<Q")
 
 
 class Cursor:
@@ -41,16 +42,21 @@ class Cursor:
 
     def skip(self, count: int, what: str) -> int:
         """Move over `count` bytes and return where they start in the buffer."""
-        self.need(count, what)
         start = self.offset
         end = start + count
+        if len(self._buffer) < end:
+            self.need(count, what)
+            self._read_to(end)
+        self.offset = end
+        return start
+
+    def _read_to(self, end: int) -> None:
+        """Make the buffer hold at least the first `end` bytes."""
         while len(self._buffer) < end:
             piece = self._stream.read(max(_WINDOW, end - len(self._buffer)))
             if not piece:
                 self.fail("the file became shorter while it was read")
             self._buffer += piece
-        self.offset = end
-        return start
 
     def take(self, count: int, what: str) -> bytes:
         """The next `count` bytes."""
@@ -72,7 +78,22 @@ class Cursor:
 
     def string(self, what: str, limit: int = MAX_STRING) -> bytes:
         """A length-prefixed byte string of at most `limit` bytes."""
-        length = self.uint64(what)
+        start, length = self._skip_string(what, limit)
+        return bytes(self._buffer[start : start + length])
+
+    def strings(self, count: int, what: str) -> list[bytes]:
+        """The next `count` strings."""
+        self.need(8 * count, what)
+        return [self.string(what) for _ in range(count)]
+
+    def skip_strings(self, count: int, what: str) -> None:
+        """Check the next `count` strings without keeping them."""
+        self.need(8 * count, what)
+        for _ in range(count):
+            self._skip_string(what, MAX_STRING)
+
+    def _skip_string(self, what: str, limit: int) -> tuple[int, int]:
+        (length,) = _LENGTH.unpack_from(self._buffer, self.skip(8, what))
         if length > limit:
             self.fail(f"{what} claims {length} bytes")
-        return self.take(length, what)
+        return self.skip(length, what), length

@@ -31,7 +31,7 @@ _SMALLEST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor; `shape` has the fastest dimension first, `offset` counts from the file's start."""
+    """One tensor; `shape` has the fastest dimension first, `offset` counts from the file start."""
 
     name: str
     type: str
@@ -162,14 +162,16 @@ class _HeaderReader:
         self.items_left -= count
         if self.items_left < 0:
             self.cursor.fail(f"{_quoted(key)} claims {count} items, which is too many")
-        values = self.scalars(key, item, count)
-        return values if self.keep_arrays else None
+        if self.keep_arrays or item is not ValueType.STRING:
+            values = self.scalars(key, item, count)
+            return values if self.keep_arrays else None
+        self.cursor.skip_strings(count, f"the value of {_quoted(key)}")
+        return None
 
     def scalars(self, key: str, kind: ValueType, count: int) -> list[object]:
         what = f"the value of {_quoted(key)}"
         if kind is ValueType.STRING:
-            self.cursor.need(8 * count, what)
-            return [self.cursor.string(what).decode(errors="replace") for _ in range(count)]
+            return [raw.decode(errors="replace") for raw in self.cursor.strings(count, what)]
         values: list[object] = list(self.cursor.unpack(SCALAR_CODES[kind], count, what))
         if kind is not ValueType.BOOL:
             return values
