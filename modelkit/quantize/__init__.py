@@ -1,0 +1,19 @@
+"""Quantization through llama.cpp: `quantize` a GGUF file, `QUANTIZATIONS` lists the types."""
+
+from modelkit.quantize.run import quantize
+from modelkit.quantize.types import (
+    NEEDS_IMATRIX,
+    QUANTIZATIONS,
+    UNQUANTIZED,
+    file_type_name,
+    parse_quantization,
+)
+
+__all__ = [
+    "NEEDS_IMATRIX",
+    "QUANTIZATIONS",
+    "UNQUANTIZED",
+    "file_type_name",
+    "parse_quantization",
+    "quantize",
+]
