@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelkit.digest import Digest
-from modelkit.errors import BlobNotFound, InvalidDigest, ManifestError, StoreError, store_errors
+from modelkit.errors import (
+    BlobNotFound,
+    InvalidDigest,
+    ManifestError,
+    ModelNotFound,
+    StoreError,
+    store_errors,
+)
 from modelkit.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest
+from modelkit.names import ModelName
 from modelkit.store import locks
 
 if TYPE_CHECKING:
@@ -53,9 +61,7 @@ def collect(
         if not alone:
             return []
         try:
-            used = set[Digest]().union(
-                *(references(store, store.manifest(name)) for name in store.names())
-            )
+            used = set[Digest]().union(*(_used(store, name) for name in store.names()))
         except ManifestError:
             return []
         removed = []
@@ -68,6 +74,13 @@ def collect(
                     path.unlink(missing_ok=True)
                 removed.append(digest)
         return removed
+
+
+def _used(store: Store, name: ModelName) -> set[Digest]:
+    try:
+        return references(store, store.manifest(name))
+    except ModelNotFound:
+        return set()  # deleted by another process since it was listed
 
 
 def _remove_leftover(path: Path, older_than: float | None) -> None:

@@ -188,29 +188,26 @@ class Store:
         temporary = BlobWriter(self.blobs, self._lock).path
         with self.lease(), store_errors("write", path):
             self.blobs.mkdir(parents=True, exist_ok=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 temporary.write_bytes(raw)
                 temporary.chmod(0o644)
                 sync_file(temporary)
-                temporary.replace(path)
+                _move(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
-            sync_folder(path.parent)
 
     def names(self) -> list[ModelName]:
         """Every model's name, sorted; files that are no names are passed over."""
         return sorted(self._names(), key=lambda name: name.full.lower())
 
     def _names(self) -> Iterator[ModelName]:
-        for path in self.manifests.glob("*/*/*/*"):
+        for path in _files_at_depth(self.manifests, 4):
             host, namespace, model, tag = path.parts[-4:]
             try:
                 name = ModelName(host, namespace, model, tag)
             except InvalidName:
                 continue
-            if path.is_file():
-                yield name
+            yield name
 
     def modified_at(self, name: ModelName) -> float:
         """When the manifest was last written, in seconds since 1970; raises ModelNotFound."""
@@ -307,3 +304,30 @@ class Store:
         """The digest of the bytes that really lie under this name."""
         with self.open_blob(digest) as file:
             return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _files_at_depth(folder: Path, depth: int) -> Iterator[Path]:
+    """The files exactly `depth` levels down; folders that vanish meanwhile are passed over."""
+    try:
+        with os.scandir(folder) as entries:
+            children = list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for child in children:
+        if depth == 1 and child.is_file():
+            yield Path(child.path)
+        elif depth > 1 and child.is_dir():
+            yield from _files_at_depth(Path(child.path), depth - 1)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename into a folder that another process may just be removing because it is empty."""
+    for attempt in range(10):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            sync_folder(target.parent)
+            return
+        except FileNotFoundError:
+            if attempt == 9:
+                raise
