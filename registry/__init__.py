@@ -1,0 +1,1 @@
+"""Registries: the OCI client and server, signatures and the trust policy."""
