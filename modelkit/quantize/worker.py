@@ -81,7 +81,8 @@ def decode(path: str, tokens: list[int]) -> None:
     settings = llama.llama_context_default_params()
     settings.n_ctx = settings.n_batch = 256
     context = llama.llama_init_from_model(model, settings)
-    batch = llama.llama_batch_get_one((llama.llama_token * len(tokens))(*tokens), len(tokens))
+    ids = (llama.llama_token * len(tokens))(*tokens)  # the batch only points at it
+    batch = llama.llama_batch_get_one(ids, len(tokens))
     if not context or llama.llama_decode(context, batch) != 0:
         send(error=log.complaint or "llama_decode failed")
         return
