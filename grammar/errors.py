@@ -173,7 +173,7 @@ def counted_line(text: str, offset: int) -> int:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` is most likely a misspelling of."""
-    return next(iter(get_close_matches(word, known, 1)), None)
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.7)), None)
 
 
 def _explain_instruction(text: str, offset: int) -> Fault:
