@@ -159,7 +159,7 @@ class LoadedModel(msgspec.Struct, tag="loaded"):
 
 
 class Stats(msgspec.Struct, tag="stats"):
-    """What a runner is doing now: sequences in the batch, sequences waiting, tokens decoded ever."""
+    """What a runner is doing now: sequences running and waiting, tokens decoded ever."""
 
     active: int
     waiting: int

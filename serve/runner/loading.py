@@ -1,0 +1,122 @@
+"""From files and options to a model that is ready to run, and what there is to say about it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from modelkit.errors import UsageError
+from modelkit.serve.runner.llama import (
+    CACHE_TYPES,
+    FLASH_ATTENTION,
+    MAX_SEQUENCES,
+    Context,
+    Log,
+    Model,
+)
+from modelkit.serve.types import LoadedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelkit.serve.types import LoadOptions, ModelFiles
+
+# The smallest context in which a prompt, its kept head and one new token have room.
+_MIN_CTX = 4
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A model, its adapters' handles, and the options as they hold for it.
+
+    context is None for an encoder, which can only embed.
+    """
+
+    model: Model
+    adapters: list[int]
+    context: Context | None
+    options: LoadOptions
+
+    def info(self) -> LoadedModel:
+        model = self.model
+        pooling = model.pooling
+        if pooling is None and not model.generates:
+            pooling = "mean"
+        return LoadedModel(
+            architecture=model.architecture,
+            n_ctx=self.options.num_ctx,
+            n_ctx_train=model.n_ctx_train,
+            n_embd=model.n_embd,
+            pooling=None if pooling == "none" else pooling,
+            size_bytes=max(model.size, model.log.buffer_bytes),
+            chat_template=model.chat_template,
+            bos_token=model.spelling(model.bos),
+            eos_token=model.spelling(model.eos),
+            add_bos=model.add_bos,
+        )
+
+
+def load(
+    files: ModelFiles, options: LoadOptions, log: Log, progress: Callable[[float], None]
+) -> Loaded:
+    """Load a model. Raises UsageError for bad options, EngineError with llama.cpp's reason."""
+    _check(options)
+    if files.projectors:
+        raise UsageError("this model has an image projector, which the runner cannot use yet")
+    model = Model(
+        files.model,
+        log,
+        gpu_layers=options.num_gpu,
+        main_gpu=options.main_gpu,
+        use_mmap=options.use_mmap,
+        progress=progress,
+    )
+    options = _resolve(options, model.n_ctx_train)
+    adapters = [model.load_adapter(path) for path in files.adapters]
+    context = _context(model, options) if model.generates else None
+    if context and adapters:
+        context.set_adapters(adapters)
+    return Loaded(model, adapters, context, options)
+
+
+def _context(model: Model, options: LoadOptions) -> Context:
+    # One pool of cells for all sequences, as large as all of them together may become: a sequence
+    # that was admitted can always go on, and sequences will be able to share a prefix.
+    return Context(
+        model,
+        n_ctx=options.num_ctx * options.num_parallel,
+        n_batch=options.num_batch,
+        n_seq_max=options.num_parallel,
+        n_threads=options.num_thread,
+        cache_type=options.kv_cache_type,
+        flash_attention=options.flash_attention,
+    )
+
+
+def _check(options: LoadOptions) -> None:
+    _check_choice("kv_cache_type", options.kv_cache_type, CACHE_TYPES)
+    _check_choice("flash_attention", options.flash_attention, FLASH_ATTENTION)
+    if not 1 <= options.num_parallel <= MAX_SEQUENCES:
+        raise UsageError(f"num_parallel must be between 1 and {MAX_SEQUENCES}")
+    for name in ("num_ctx", "num_batch"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"option {name} must be at least 1")
+    if options.num_thread < 0:
+        raise UsageError("option num_thread must not be negative; 0 means one per core")
+
+
+def _check_choice(name: str, value: str, known: dict[str, int]) -> None:
+    if value not in known:
+        raise UsageError(f"unknown {name} {value!r}; known are {', '.join(known)}")
+
+
+def _resolve(options: LoadOptions, n_ctx_train: int) -> LoadOptions:
+    """The options with everything automatic decided and everything impossible clamped."""
+    num_ctx = max(_MIN_CTX, min(options.num_ctx, n_ctx_train))
+    # A step needs room for one token of every sequence.
+    num_batch = max(options.num_batch, options.num_parallel)
+    num_thread = options.num_thread or len(os.sched_getaffinity(0))
+    return msgspec.structs.replace(
+        options, num_ctx=num_ctx, num_batch=num_batch, num_thread=num_thread
+    )
