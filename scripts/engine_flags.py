@@ -75,19 +75,26 @@ def read_intrinsics(compiler: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def main() -> int:
-    """Print the flags for this CPU and compiler."""
+def describe() -> tuple[str, str]:
+    """Return the CMAKE_ARGS for this CPU and compiler, and the reason for them.
+
+    Exits with a message when there is no C++ compiler.
+    """
     compiler = find_compiler()
     if compiler is None:
-        print("Error: no C++ compiler; install g++ or clang to compile the engine", file=sys.stderr)
-        return 1
+        sys.exit("Error: no C++ compiler; install g++ or clang to compile the engine")
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     flags, reason = choose(text, read_intrinsics(compiler), os.environ.get("CMAKE_ARGS", ""))
-    print(f"{compiler}: {reason}", file=sys.stderr)
+    return flags, f"{compiler}: {reason}"
+
+
+def main() -> None:
+    """Print the flags for this machine."""
+    flags, reason = describe()
+    print(reason, file=sys.stderr)
     print(flags)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

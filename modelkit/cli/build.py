@@ -12,15 +12,23 @@ from modelkit.errors import NotFound, UsageError
 from modelkit.names import ModelName
 from modelkit.store import Store
 
-FILE = click.Path(path_type=Path)
+file_option = click.option(
+    "-f",
+    "--file",
+    type=click.Path(path_type=Path),
+    default="Modelfile",
+    show_default=True,
+    help="The Modelfile.",
+)
+quantize_option = click.option(
+    "-q", "--quantize", metavar="TYPE", help="Quantize the weights: q4_k_m, q8_0, f16 …"
+)
 
 
 @click.command("build")
-@click.option(
-    "-f", "--file", type=FILE, default="Modelfile", show_default=True, help="The Modelfile."
-)
+@file_option
 @click.option("-t", "--tag", "name", required=True, metavar="NAME", help="The model's name.")
-@click.option("-q", "--quantize", metavar="TYPE", help="Quantize the weights: q4_k_m, q8_0, f16 …")
+@quantize_option
 @click.option("--sign", "signed", is_flag=True, help="Sign the model with the default key.")
 @click.option("--push", "pushed", is_flag=True, help="Then send it to the registry in its name.")
 @click.pass_context
@@ -51,10 +59,8 @@ def build_(
 
 @click.command("create")
 @click.argument("name")
-@click.option(
-    "-f", "--file", type=FILE, default="Modelfile", show_default=True, help="The Modelfile."
-)
-@click.option("-q", "--quantize", metavar="TYPE", help="Quantize the weights: q4_k_m, q8_0, f16 …")
+@file_option
+@quantize_option
 @click.pass_context
 def create_(ctx: click.Context, name: str, file: Path, quantize: str | None) -> None:
     """Compile a Modelfile into the model NAME; the same as build -t NAME.

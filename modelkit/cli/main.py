@@ -1,4 +1,4 @@
-"""The `modelkit` command: finds the verb, and turns every failure into one line and an exit code."""
+"""The `modelkit` command: finds the verb; every failure becomes one line and an exit code."""
 
 import sys
 from collections.abc import Callable

