@@ -21,14 +21,19 @@ MEMORY_HINT = "the system may be out of memory"
 _LAST_WORDS = 4096  # bytes of the child's stderr
 
 
+def require_engine() -> None:
+    """Raise EngineError when llama.cpp is not installed; costs nothing, imports nothing."""
+    if find_spec("llama_cpp") is None:
+        raise EngineError("the llama.cpp engine is not installed", hint=INSTALL_HINT)
+
+
 def run_worker(**request: object) -> Generator[dict[str, Any], None, None]:
     """Start the worker and yield its messages; ticks come twice a second while it is busy.
 
     The child is killed when the iterator is closed or left by an exception. Raises EngineError
     when llama.cpp is not installed, does not load, or crashes.
     """
-    if find_spec("llama_cpp") is None:
-        raise EngineError("the llama.cpp engine is not installed", hint=INSTALL_HINT)
+    require_engine()
     with tempfile.TemporaryFile() as errors, _started(request, errors) as child:
         for line in child.stdout or ():
             message = json.loads(line)

@@ -1,0 +1,215 @@
+"""Building a model: a recipe in, a manifest in the store out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from modelkit.compiler.contents import read_parameters
+from modelkit.compiler.describe import file_type, parameter_size
+from modelkit.compiler.layers import Layers
+from modelkit.compiler.recipe import Recipe
+from modelkit.compiler.weights import Importer, Weights
+from modelkit.digest import Digest
+from modelkit.errors import ManifestError, ModelNotFound, QuantizeError, UsageError
+from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
+from modelkit.names import ModelName
+from modelkit.progress import Progress, Report, silent
+from modelkit.quantize import NEEDS_IMATRIX, UNQUANTIZED, parse_quantization
+from modelkit.quantize.child import require_engine
+from modelkit.settings import flag
+from modelkit.store import Store
+
+_GGUF_LAYERS = (MediaType.MODEL, MediaType.ADAPTER, MediaType.PROJECTOR)
+
+Pull = Callable[[ModelName], None]
+
+
+def build(
+    recipe: Recipe,
+    name: ModelName,
+    store: Store,
+    *,
+    report: Report = silent,
+    pull: Pull | None = None,
+) -> Manifest:
+    """Build `recipe`, make `name` that model, and return its manifest.
+
+    The same recipe gives the same manifest bytes anywhere and at any time. `pull` is called for a
+    base model that the store does not have. On any failure, an exception from `report` included,
+    the store is as before. Raises the ModelkitError of the step that failed.
+    """
+    quantization = _checked_quantization(recipe)
+    replaced: set[Digest] = set()
+    layers = Layers(store)
+    try:
+        with store.lease():
+            manifest = _Build(recipe, layers, quantization, report, pull).run()
+            if store.exists(name):
+                replaced = _digests(store, name)
+            report(Progress("writing manifest"))
+            store.write_manifest(name, manifest)
+    except BaseException:
+        store.discard(layers.created)
+        raise
+    if not flag("NOPRUNE"):
+        store.discard(replaced)
+    report(Progress("success"))
+    return manifest
+
+
+def _digests(store: Store, name: ModelName) -> set[Digest]:
+    """The blobs of the model that is about to be replaced; none when its manifest is damaged."""
+    try:
+        return {descriptor.digest for descriptor in store.manifest(name).descriptors()}
+    except ManifestError:
+        return set()
+
+
+def _checked_quantization(recipe: Recipe) -> str | None:
+    """The canonical type, refused now if it cannot work: a conversion may take an hour."""
+    if recipe.quantize is None:
+        return None
+    name = parse_quantization(recipe.quantize)
+    if name in NEEDS_IMATRIX:
+        raise QuantizeError(
+            f"{name} needs an importance matrix", hint="choose a type that needs none"
+        )
+    if name not in UNQUANTIZED:
+        require_engine()
+    return name
+
+
+class _Build:
+    """One build, from the weights to the manifest; a step a method, in the manifest's order."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        layers: Layers,
+        quantization: str | None,
+        report: Report,
+        pull: Pull | None,
+    ) -> None:
+        self.recipe = recipe
+        self.layers = layers
+        self.store = layers.store
+        self.importer = Importer(layers, quantization, report)
+        self.report = report
+        self.pull = pull
+        self.config = ModelConfig(model_format="")
+        self.weights: list[Weights] = []
+
+    def run(self) -> Manifest:
+        """Write all blobs; returns the manifest that refers to them."""
+        if self.recipe.base is not None:
+            self._inherit(self.recipe.base)
+        elif self.recipe.files:
+            for weights in self.importer.files(self.recipe.files):
+                self._add_weights(weights)
+        else:
+            raise UsageError(
+                "neither 'from' or 'files' was specified", hint="name a model or files in FROM"
+            )
+        if self.importer.quantization and self._model() is None:
+            raise UsageError("there are no GGUF weights to quantize")
+        self._add_adapter()
+        self._add_draft()
+        self._add_texts()
+        self._add_parameters()
+        config = self.layers.blob(MediaType.CONFIG, self._config().to_json())
+        for status in self.layers.statuses():
+            self.report(Progress(status))
+        return Manifest.new(config, self.layers.items)
+
+    def _inherit(self, base: str) -> None:
+        """Take over the base model's layers and config; its weights may be quantized."""
+        name = ModelName.parse(base)
+        if not self.store.exists(name):
+            if self.pull is None:
+                raise ModelNotFound(base)
+            self.pull(name)
+        name = self.store.resolve(name)
+        manifest = self.store.manifest(name)
+        if manifest.config is None:
+            raise ManifestError(f"{name} is not a model: its manifest has no config")
+        self.config = ModelConfig.parse(self.store.read_blob(manifest.config.digest))
+        for layer in manifest.layers:
+            inherited = Descriptor(
+                layer.media_type, layer.digest, layer.size, from_=name.short, name=layer.name
+            )
+            if layer.media_type in _GGUF_LAYERS:
+                self._add_weights(self.importer.stored(inherited))
+            else:
+                self.layers.items.append(inherited)
+
+    def _add_weights(self, weights: Weights) -> None:
+        self.layers.items.append(weights.layer)
+        self.weights.append(weights)
+
+    def _add_adapter(self) -> None:
+        if not self.recipe.adapters:
+            return
+        adapter = self.importer.one_gguf(self.recipe.adapters, MediaType.ADAPTER, "adapter")
+        model = self._model()
+        if model is None:
+            raise UsageError("no base model was found", hint="an ADAPTER needs a model in FROM")
+        wanted, given = model.header.architecture, adapter.header.architecture
+        if wanted != given:
+            raise UsageError(
+                f"the adapter is for {given} models, this model is {wanted}",
+                hint="use the base model that the adapter was trained on",
+            )
+        self._add_weights(adapter)
+
+    def _add_draft(self) -> None:
+        if not self.recipe.drafts:
+            return
+        draft = self.importer.one_gguf(self.recipe.drafts, MediaType.DRAFT, "draft model")
+        self.layers.remove(MediaType.DRAFT)
+        self.layers.items.append(draft.layer)
+        about = {"model_format": "gguf", "architecture": draft.header.architecture}
+        self.config = replace(self.config, draft=about)
+
+    def _add_texts(self) -> None:
+        """Template and system replace the base's, licences are added to them."""
+        if self.recipe.template:
+            self.layers.remove(MediaType.TEMPLATE, MediaType.PROMPT)
+            self.layers.append_text(MediaType.TEMPLATE, self.recipe.template)
+        if self.recipe.system:
+            self.layers.remove(MediaType.SYSTEM)
+            self.layers.append_text(MediaType.SYSTEM, self.recipe.system)
+        for text in self.recipe.licenses:
+            self.layers.append_text(MediaType.LICENSE, text)
+
+    def _add_parameters(self) -> None:
+        """Parameters merge key by key over the base's; messages replace them as a whole."""
+        inherited = [item for item in self.layers.items if item.media_type == MediaType.PARAMS]
+        parameters = {**read_parameters(self.store, inherited), **self.recipe.parameters}
+        if parameters:
+            self.layers.set_parameters(parameters)
+        if self.recipe.messages:
+            self.layers.set_messages(self.recipe.messages)
+
+    def _config(self) -> ModelConfig:
+        """The base's config, what the weights say, and what the recipe says."""
+        recipe, config = self.recipe, self.config
+        model = self._model()
+        if model is not None:
+            config = replace(
+                config,
+                model_format="gguf",
+                model_family=model.header.architecture,
+                model_families=tuple(item.header.architecture for item in self.weights),
+                model_type=parameter_size(model.header.parameter_count),
+                file_type=file_type(model.header),
+            )
+        return replace(
+            config,
+            renderer=recipe.renderer or config.renderer,
+            parser=recipe.parser or config.parser,
+            requires=recipe.requires or config.requires,
+        )
+
+    def _model(self) -> Weights | None:
+        """The language model among the weights; a lone projector or adapter stands in for it."""
+        models = [item for item in self.weights if item.layer.media_type == MediaType.MODEL]
+        return next(iter(models or self.weights), None)

@@ -1,0 +1,183 @@
+"""From a recipe's files to GGUF blobs: taken as they are, converted, quantized."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from modelkit.compiler.describe import file_type, layer_type
+from modelkit.compiler.layers import Layers
+from modelkit.digest import Digest
+from modelkit.errors import ConvertError, GGUFError, InvalidDigest, UsageError, store_errors
+from modelkit.gguf import GGUFHeader, read_header
+from modelkit.manifest import Descriptor, MediaType
+from modelkit.progress import Progress, Report
+from modelkit.quantize import UNQUANTIZED, quantize
+
+_MAGIC = b"GGUF"
+_OUTTYPES: Mapping[str | None, Literal["auto", "f32", "f16", "bf16"]] = {
+    None: "auto",
+    "F32": "f32",
+    "F16": "f16",
+    "BF16": "bf16",
+}
+_SHARD_NAME = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.ASCII)
+# What a folder holds beside its weights; a GGUF file carries all of it inside.
+_SIDECARS = {".json", ".jinja", ".model", ".txt", ".md"}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A GGUF blob that will be a layer, and its header without the arrays."""
+
+    layer: Descriptor
+    header: GGUFHeader
+
+
+class Importer:
+    """Brings weights into the store; `quantization` is a canonical type name or None."""
+
+    def __init__(self, layers: Layers, quantization: str | None, report: Report) -> None:
+        self.layers = layers
+        self.store = layers.store
+        self.quantization = quantization
+        self.report = report
+
+    def files(self, files: Mapping[str, Path]) -> Iterator[Weights]:
+        """Import what FROM names: a safetensors checkpoint, or GGUF files sorted by name.
+
+        Raises UsageError when there is nothing that can be imported.
+        """
+        if any(name.endswith(".safetensors") for name in files):
+            yield self._checkpoint(files)
+            return
+        weights = [name for name in sorted(files) if _is_gguf(name, files[name])]
+        if not weights:
+            raise UsageError(
+                "unknown type",
+                hint="FROM takes a GGUF file or a folder with model*.safetensors",
+            )
+        for name in weights:
+            yield self._gguf(name, files[name])
+
+    def one_gguf(self, files: Mapping[str, Path], media_type: str, what: str) -> Weights:
+        """Import the single GGUF file of an ADAPTER or DRAFT as a layer of `media_type`."""
+        if any(name.endswith(".safetensors") for name in files):
+            raise ConvertError(
+                f"{what}s in safetensors are not supported",
+                hint="convert it to GGUF first, for example with llama.cpp's convert scripts",
+            )
+        names = [name for name in sorted(files) if _is_gguf(name, files[name])]
+        if len(names) != 1:
+            raise UsageError(
+                f"only one {what} is currently supported" if names else "unknown type",
+                hint=f"give one GGUF file as {what}",
+            )
+        self.report(Progress("parsing GGUF"))
+        header = _read_gguf(names[0], files[names[0]])
+        if layer_type(header) != media_type and media_type == MediaType.ADAPTER:
+            raise UsageError(
+                f"{names[0]} is not an adapter: its general.type is not 'adapter'",
+                hint="a whole model belongs into FROM",
+            )
+        return self._as_is(names[0], files[names[0]], media_type, header)
+
+    def stored(self, layer: Descriptor) -> Weights:
+        """A layer of a base model, quantized if that was asked for and it is the model itself."""
+        path = self.store.blob_path(layer.digest)
+        header = read_header(path, arrays=False)
+        if layer.media_type == MediaType.MODEL and self._differs(header):
+            return self._quantized(path)
+        return Weights(layer, header)
+
+    def _gguf(self, name: str, path: Path) -> Weights:
+        self.report(Progress("parsing GGUF"))
+        header = _read_gguf(name, path)
+        media_type = layer_type(header)
+        if media_type == MediaType.MODEL and self._differs(header):
+            return self._quantized(path)
+        return self._as_is(name, path, media_type, header)
+
+    def _differs(self, header: GGUFHeader) -> bool:
+        return self.quantization is not None and self.quantization != file_type(header)
+
+    def _as_is(self, name: str, path: Path, media_type: str, header: GGUFHeader) -> Weights:
+        digest, size = self._stored_file(path)
+        return Weights(Descriptor(media_type, self.layers.note(digest), size, from_=name), header)
+
+    def _stored_file(self, path: Path) -> tuple[Digest, int]:
+        """Copy a file into the store, unless it is one of the store's own blobs."""
+        try:
+            digest = Digest.parse(path.name)
+        except InvalidDigest:
+            digest = None
+        if digest is not None and path == self.store.blob_path(digest):
+            return digest, self.store.blob_size(digest)
+        return self.store.add_file(path, self.report)
+
+    def _checkpoint(self, files: Mapping[str, Path]) -> Weights:
+        from modelkit.convert import convert, is_checkpoint
+
+        if not is_checkpoint(files):
+            raise ConvertError(
+                "not a model: there are safetensors files but no config.json",
+                hint="download the whole folder of the model",
+            )
+        self.report(Progress("converting model"))
+        if self.quantization is None or self.quantization in UNQUANTIZED:
+            with self.store.writer() as writer:
+                convert(files, writer, outtype=_OUTTYPES[self.quantization], report=self.report)
+            return self._rewritten(writer.digest, writer.size)
+        with self._scratch_file() as path:
+            with path.open("wb") as out:
+                convert(files, out, outtype="auto", report=self.report)
+            return self._quantized(path)
+
+    @contextmanager
+    def _scratch_file(self) -> Iterator[Path]:
+        """A file among the blobs, on the disk that has the room; gone afterwards."""
+        path = self.store.blobs / f"tmp-{secrets.token_hex(8)}"
+        with store_errors("write", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield path
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _quantized(self, path: Path) -> Weights:
+        if self.quantization is None:
+            raise ValueError("nothing to quantize to")
+        with self.store.writer() as writer:
+            quantize(path, writer.path, self.quantization, report=self.report)
+            writer.adopt()
+        return self._rewritten(writer.digest, writer.size)
+
+    def _rewritten(self, digest: Digest, size: int) -> Weights:
+        header = read_header(self.store.blob_path(self.layers.note(digest)), arrays=False)
+        return Weights(Descriptor(MediaType.MODEL, digest, size), header)
+
+
+def _is_gguf(name: str, path: Path) -> bool:
+    """Whether a file is meant as GGUF, by its name or its first bytes."""
+    if name.endswith(".gguf"):
+        return True
+    if PurePosixPath(name).suffix in _SIDECARS:
+        return False
+    with store_errors("read", path), path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _read_gguf(name: str, path: Path) -> GGUFHeader:
+    with store_errors("read", path), path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise GGUFError(f"supplied file was not in GGUF format, {path}")
+    header = read_header(path, arrays=False)
+    if _SHARD_NAME.fullmatch(PurePosixPath(name).name) or "split.count" in header.metadata:
+        raise GGUFError(
+            f'split GGUF "{name}" is not supported',
+            hint="merge the parts first: llama-gguf-split --merge FIRST-PART OUTPUT",
+        )
+    return header
