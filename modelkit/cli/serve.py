@@ -7,9 +7,8 @@ from modelkit.address import Address
 
 @click.command("serve")
 @click.option("--listen", metavar="HOST[:PORT]", help="The address; port 0 takes a free one.")
-@click.option("--announce", type=int, metavar="FD", hidden=True, help="Write the URL to this fd.")
 @click.pass_context
-def serve_(ctx: click.Context, listen: str | None, announce: int | None) -> None:
+def serve_(ctx: click.Context, listen: str | None) -> None:
     """Answer Ollama's HTTP API from the local store.
 
     Listens on --listen, --host, MODELKIT_HOST or OLLAMA_HOST, else on 127.0.0.1:11434. Each model
@@ -20,9 +19,8 @@ def serve_(ctx: click.Context, listen: str | None, announce: int | None) -> None
     Example: modelkit serve
              modelkit serve --listen 0.0.0.0:8080
     """
-    from modelkit.serve.server import serve
+    from modelkit.serve.server import run
     from modelkit.store import Store
 
     text = listen or ctx.obj["host"]
-    address = Address.parse(text) if text else Address.default()
-    serve(Store.default(), address, announce=announce)
+    run(Store.default(), Address.parse(text) if text else Address.default())
