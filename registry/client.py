@@ -1,5 +1,6 @@
 """The distribution API of one registry: manifests, blobs, tags, referrers."""
 
+import contextlib
 import functools
 import json
 import re
@@ -127,7 +128,7 @@ class RegistryClient:
         response = self.request(
             "HEAD", blob_url(repository, digest), action=f"find blob {digest.short}", ok=(200, 404)
         )
-        response.close() if response.status == 404 else response.release_conn()
+        response.release_conn()
         if response.status == 404:
             return None
         text = response.headers.get("Content-Length", "")
@@ -145,20 +146,17 @@ class RegistryClient:
             raise DigestMismatch(digest, Digest.of(data))
         return data
 
-    def open_blob(
-        self, repository: str, digest: Digest, start: int, stop: int, *, ranged: bool = True
-    ) -> "BlobBody":
+    def open_blob(self, repository: str, digest: Digest, start: int, stop: int) -> "BlobBody":
         """Bytes `start` to `stop` (exclusive) of a blob, as a stream.
 
-        A server without ranges answers with the whole blob: look at `start` of the answer.
+        A server without ranges answers with the whole blob: see `ranged` of the answer.
         """
-        headers = {"Range": f"bytes={start}-{stop - 1}"} if ranged else {}
         response = self.request(
             "GET",
             blob_url(repository, digest),
             action=f"pull blob {digest.short}",
             ok=(200, 206),
-            headers=headers,
+            headers={"Range": f"bytes={start}-{stop - 1}"},
         )
         return BlobBody(response, self._url(blob_url(repository, digest)))
 
@@ -263,16 +261,18 @@ class RegistryClient:
 class BlobBody:
     """Part of a blob, or all of it, on its way in: read it, then close it.
 
-    `start` is the offset of its first byte, `total` the whole blob's size as the registry says.
+    `ranged` tells whether it is the part asked for, `start` is the offset of its first byte,
+    `total` the whole blob's size as the registry says.
     """
 
     def __init__(self, response: BaseHTTPResponse, url: str) -> None:
         self._response = response
         self._url = url
         self.start = 0
+        self.ranged = response.status == 206
         length = response.headers.get("Content-Length", "")
         self.total = int(length) if length.isdecimal() else None
-        if response.status == 206:
+        if self.ranged:
             self.start, self.total = self._content_range()
 
     def _content_range(self) -> tuple[int, int | None]:
@@ -295,14 +295,15 @@ class BlobBody:
 
     def shutdown(self) -> None:
         """End a read that another thread waits in."""
-        try:
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it ended by itself
             self._response.shutdown()
-        except (ValueError, RuntimeError, OSError):
-            self._response.close()
 
     def close(self) -> None:
         """Give the connection back when everything was read, drop it otherwise."""
-        self._response.close() if self._response.length_remaining else self._response.release_conn()
+        if self._response.length_remaining == 0:
+            self._response.release_conn()
+        else:
+            self._response.close()
 
 
 def blob_url(repository: str, digest: Digest) -> str:
