@@ -5,6 +5,7 @@ Newer cosign reads these: through the referrers API, or the index tagged `sha256
 
 import base64
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -115,6 +116,14 @@ def merge_index(existing: bytes | None, raw: bytes) -> bytes | None:
     )
     entries.append(entry.to_json())
     return compact({"schemaVersion": 2, "mediaType": MediaType.OCI_INDEX, "manifests": entries})
+
+
+def filter_index(raw: bytes, keep: Callable[[Descriptor], bool]) -> bytes:
+    """The index with only the entries that `keep` picks."""
+    value = json.loads(raw)
+    listed = zip(Manifest.parse(raw).manifests, value.get("manifests") or [], strict=True)
+    value["manifests"] = [entry for descriptor, entry in listed if keep(descriptor)]
+    return compact(value)
 
 
 def candidates(

@@ -72,3 +72,13 @@ class StoreSignatures:
         index = bundle.merge_index(self.manifest(tag), manifest.raw)
         if index is not None:
             self.put_manifest(tag, index, MediaType.OCI_INDEX)
+
+    def remove_referrer(self, digest: Digest) -> None:
+        """Forget an artifact: the indexes that list it drop it, then the collector its bytes."""
+        for name in self._store.names():
+            if name.with_tag(self._name.tag) != self._name:
+                continue
+            index = self._store.manifest(name)
+            if digest in {entry.digest for entry in index.manifests}:
+                raw = bundle.filter_index(index.raw, lambda entry: entry.digest != digest)
+                self._store.write_manifest(name, Manifest.parse(raw))
