@@ -1,11 +1,13 @@
 """Fixtures that every room's tests use."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
 from modelkit.store import Store
+from tests.cli import Modelkit
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -20,15 +22,15 @@ def store(tmp_path: Path) -> Store:
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the user's home folder, settings or credentials."""
     for prefix in ("MODELKIT_", "OLLAMA_", "DOCKER_"):
-        for name in _environment(prefix):
+        for name in [name for name in os.environ if name.startswith(prefix)]:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
-def _environment(prefix: str) -> list[str]:
-    import os
-
-    return [name for name in os.environ if name.startswith(prefix)]
+@pytest.fixture
+def modelkit(capsys: pytest.CaptureFixture[str]) -> Modelkit:
+    """The command line."""
+    return Modelkit(capsys)
 
 
 @pytest.fixture(scope="session")

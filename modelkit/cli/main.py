@@ -115,11 +115,10 @@ def main() -> NoReturn:
 def guard(run: Callable[[], Any], debug: bool) -> int:
     """Run the command; every failure becomes one line on stderr and an exit code."""
     try:
-        run()
+        # Without its standalone mode, click returns the code of `Exit` instead of raising it.
+        code = run()
     except ModelkitError as error:
         return _fail(error.message, error.hint, error.exit_code, debug)
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", None, 130, debug)
     except click.UsageError as error:
@@ -136,7 +135,7 @@ def guard(run: Callable[[], Any], debug: bool) -> int:
     except Exception as error:
         kind = type(error).__name__
         return _fail(f"{kind}: {error}", "this is a bug; --debug shows where", 1, debug)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, hint: str | None, code: int, debug: bool) -> int:
