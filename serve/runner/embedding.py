@@ -79,11 +79,12 @@ class Embedder:
         chunked = pooling == "last" and model.generates
         self._capacity = min(n_ctx, num_batch) if chunked else n_ctx
         self._target = min(num_batch, self._capacity)
+        self._max_inputs = min(_MAX_INPUTS, self._capacity)
         self._context = Context(
             model,
             n_ctx=n_ctx,
             n_batch=self._capacity,
-            n_seq_max=_MAX_INPUTS,
+            n_seq_max=self._max_inputs,
             n_threads=threads,
             flash_attention=flash_attention,
             pooling=pooling,
@@ -120,7 +121,7 @@ class Embedder:
         """The next inputs: one at least, however long, then while they fit the target size."""
         inputs: list[_Input] = []
         size = 0
-        while self._waiting and len(inputs) < _MAX_INPUTS:
+        while self._waiting and len(inputs) < self._max_inputs:
             tokens = len(self._waiting[0].tokens)
             if inputs and size + tokens > self._target:
                 break

@@ -42,7 +42,9 @@ Pooling = Literal["none", "mean", "cls", "last", "rank"]
 POOLING: tuple[Pooling, ...] = ("none", "mean", "cls", "last", "rank")  # by llama.cpp's number
 MAX_SEQUENCES: int = api.llama_max_parallel_sequences()
 
-_INFO, _WARN, _ERROR, _CONTINUED = 1, 2, 3, 5
+# ggml's own numbers: the binding's comment on them is out of date.
+_INFO, _WARN, _ERROR, _CONTINUED = 2, 3, 4, 5
+_LETTERS = {_INFO: "I", _WARN: "W", _ERROR: "E"}
 _BUFFER_SIZE = re.compile(r"buffer size = +([0-9.]+) MiB")
 
 
@@ -60,10 +62,10 @@ class Log:
     def _receive(self, level: int, text: bytes, _: object) -> None:
         continued = level == _CONTINUED
         self._level = self._level if continued else level
-        if self._level not in (_INFO, _WARN, _ERROR):
+        if self._level not in _LETTERS:
             return
         line = text.decode("utf-8", "replace")
-        prefix = "" if continued else f"{' IWE'[self._level]} "
+        prefix = "" if continued else f"{_LETTERS[self._level]} "
         sys.stderr.write(prefix + line)
         if self._level == _ERROR and not continued:
             self.errors.append(line.strip())

@@ -62,8 +62,6 @@ def load(
 ) -> Loaded:
     """Load a model. Raises UsageError for bad options, EngineError with llama.cpp's reason."""
     _check(options)
-    if files.projectors:
-        raise UsageError("this model has an image projector, which the runner cannot use yet")
     model = Model(
         files.model,
         log,

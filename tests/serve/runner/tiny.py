@@ -1,4 +1,4 @@
-"""Tiny real models, made on the spot: a llama and a bert of a few hundred kB with random weights."""
+"""Tiny real models made on the spot: a llama and a bert of a few hundred kB, random weights."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""Tiny real models, and runners over them that are closed when the test ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.types import Finished, Generation, LoadOptions, ModelFiles, Piece, Runner
+from tests.serve.runner.tiny import write_bert, write_llama
+
+Start = Callable[..., Awaitable[RunnerProcess]]
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("llama") / "llama.gguf")
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bert(tmp_path_factory.mktemp("bert") / "bert.gguf")
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts runners: `await start(path, num_ctx=256)`."""
+    runners: list[RunnerProcess] = []
+
+    async def start_one(path: Path, **options: object) -> RunnerProcess:
+        load = LoadOptions(**{"num_ctx": 512, "num_thread": 1, **options})  # type: ignore[arg-type]
+        runners.append(await RunnerProcess.start(ModelFiles(str(path)), load))
+        return runners[-1]
+
+    yield start_one
+    for runner in runners:
+        await runner.close()
+
+
+async def collect(runner: Runner, request: Generation) -> tuple[str, Finished]:
+    """The whole text of a generation and its last event."""
+    text = ""
+    async for event in runner.generate(request):
+        if isinstance(event, Piece):
+            text += event.text
+        else:
+            return text, event
+    raise AssertionError("the generation ended without Finished")
