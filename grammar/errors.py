@@ -130,7 +130,7 @@ _LINE_END = re.compile(r"[\r\n]")
 _WORD = re.compile(r".[A-Za-z]*")
 _NAME = re.compile(r"[A-Za-z0-9_]*")
 _ROLE = re.compile(r"[A-Za-z]*")
-_VISIBLE = re.compile(r"\S*")
+_UP_TO_BLANK = re.compile(r"[^ \t\r\n]*")
 
 
 def explain(error: "UnexpectedInput", text: str) -> Fault:
@@ -181,7 +181,7 @@ def _explain_instruction(text: str, offset: int) -> Fault:
     if end == len(text):
         return MISTAKES["instruction cut off"].at(offset)
     line = counted_line(text, end)
-    word = text[offset : _end(_VISIBLE, text, offset)]
+    word = text[offset : _end(_UP_TO_BLANK, text, offset)]
     if word.upper() in INSTRUCTIONS:
         return MISTAKES["instruction without a value"].at(end, line=line, word=word.upper())
     return MISTAKES["unknown instruction"].at(offset, line=line, advice=_advice(word))
@@ -190,7 +190,7 @@ def _explain_instruction(text: str, offset: int) -> Fault:
 def _advice(word: str) -> str:
     if "\x00" in word:
         return "the file looks like UTF-16 without a byte order mark; save it as UTF-8"
-    if not word[:1].isprintable():
+    if not word[0].isprintable():
         return f"an invisible character U+{ord(word[0]):04X} stands before the instruction"
     match = nearest(re.sub(r"\W+$", "", word.upper()), INSTRUCTIONS)
     if match:

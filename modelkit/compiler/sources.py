@@ -67,7 +67,7 @@ def expand_path(text: str, directory: Path) -> Path:
 
 def exists(path: Path) -> bool:
     """Whether there is anything at `path`; a name too long for the file system is not there."""
-    with _readable():
+    with _readable(path):
         try:
             path.stat()
         except OSError as error:
@@ -83,7 +83,7 @@ def model_files(path: Path, *, adapter: bool = False) -> list[Path]:
     Raises ModelkitError when a needed file is missing, unreadable, no regular file, a Git LFS
     pointer, or a link that leaves the folder.
     """
-    with _readable():
+    with _readable(path):
         if path.is_dir():
             return _folder_files(path, _ADAPTER_WEIGHTS if adapter else _MODEL_WEIGHTS)
         files = _shards(path)
@@ -116,13 +116,14 @@ def content_type(head: bytes) -> str:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelkitError(
-            f"cannot read {error.filename}: {reason}", hint="check the path and its permissions"
+            f"cannot read {error.filename or path}: {reason}",
+            hint="check the path and its permissions",
         ) from error
 
 
