@@ -20,8 +20,11 @@ _HINTS = {
 
 def read_body(response: BaseHTTPResponse, limit: int, url: str) -> bytes:
     """The whole body; raises RegistryError when longer than `limit` bytes, Unreachable when cut."""
+    body = b""
     try:
-        body = response.read(limit + 1)
+        # Only the read after the last byte notices that a body was cut.
+        while len(body) <= limit and (data := response.read(limit + 1 - len(body))):
+            body += data
     except HTTPError as error:
         raise describe(error, url) from error
     if len(body) > limit:

@@ -21,7 +21,7 @@ from modelkit.store import Store
 SMALL = 1024 * 1024
 MOST_CONNECTIONS = 8
 
-_CHUNK = 256 * 1024
+_CHUNK = 1024 * 1024
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _TICK = 0.05
@@ -147,7 +147,7 @@ class BlobDownload:
             self._error = self._error or error
 
     def _fetch_all(self, partial: Partial) -> None:
-        ramp = Ramp(self._most, time.monotonic(), partial.completed)
+        ramp = Ramp(self._most, partial.size, time.monotonic(), partial.completed)
         while True:
             with self._lock:
                 missing = min(ramp.connections - self._active, len(self._queue))

@@ -1,7 +1,8 @@
 """How many connections a download is worth: measured while it runs."""
 
-_INTERVAL = 0.5
-_GAIN = 1.25
+_INTERVAL = 0.5  # seconds between two looks
+_GAIN = 1.25  # what a doubling must at least bring
+_WORTHWHILE = 1.0  # with fewer seconds to go nothing is changed any more
 
 
 class Ramp:
@@ -11,9 +12,11 @@ class Ramp:
     nearly as many times its limit as there are connections.
     """
 
-    def __init__(self, most: int, now: float, done: int) -> None:
+    def __init__(self, most: int, total: int, now: float, done: int) -> None:
+        """At most `most` connections for `total` bytes, of which `done` are there at `now` (s)."""
         self.connections = 1
         self._most = most
+        self._total = total
         self._settled = most == 1
         self._rate = 0.0
         self._since, self._done = now, done
@@ -25,6 +28,8 @@ class Ramp:
             return
         rate = (done - self._done) / elapsed
         self._since, self._done = now, done
+        if (self._total - done) / rate < _WORTHWHILE:
+            return
         if rate > self._rate * _GAIN:
             self._rate = rate
             self._settled = self.connections == self._most

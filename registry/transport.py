@@ -19,6 +19,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     NameResolutionError,
+    NewConnectionError,
     ReadTimeoutError,
     SSLError,
 )
@@ -115,10 +116,8 @@ class Transport:
         for pause in (*_PAUSES, None) if retry else (None,):
             try:
                 response = self._once(method, url, headers, body, patience)
-            except (ConnectTimeoutError, ReadTimeoutError, NameResolutionError, SSLError) as error:
-                raise describe(error, url) from error
             except (HTTPError, OSError) as error:
-                if pause is None:
+                if pause is None or not _may_pass(error):
                     raise describe(error, url) from error
             else:
                 if pause is None or response.status not in _BUSY:
@@ -209,7 +208,7 @@ def describe(error: Exception, url: str) -> RegistryError:
         return Unreachable(
             f"cannot reach {where}: no such host name", hint="check the name and the network"
         )
-    if isinstance(error, ConnectTimeoutError):
+    if _is_timeout(error):
         why = f"no answer within {CONNECT_SECONDS:.0f} seconds"
     elif isinstance(error, ReadTimeoutError):
         why = "it fell silent"
@@ -218,6 +217,17 @@ def describe(error: Exception, url: str) -> RegistryError:
     return Unreachable(
         f"cannot reach {where}: {why}", hint="check that the registry runs there and try again"
     )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the next try may fare better; silence is not tried twice, it takes too long."""
+    lasting = (ReadTimeoutError, NameResolutionError, SSLError)
+    return not isinstance(error, lasting) and not _is_timeout(error)
+
+
+def _is_timeout(error: Exception) -> bool:
+    # A refused connection is a kind of ConnectTimeoutError too.
+    return isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError)
 
 
 def _describe_tls(error: SSLError, where: str) -> RegistryError:
