@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from modelkit.manifest import Descriptor, MediaType
 from modelkit.progress import Progress, Report
 from modelkit.quantize import UNQUANTIZED, quantize
 
+OutType = Literal["auto", "f32", "f16", "bf16"]
+
 _MAGIC = b"GGUF"
-_OUTTYPES: Mapping[str | None, Literal["auto", "f32", "f16", "bf16"]] = {
+_OUTTYPES: Mapping[str | None, OutType] = {
     None: "auto",
     "F32": "f32",
     "F16": "f16",
@@ -133,7 +136,7 @@ class Importer:
             return self._rewritten(writer.digest, writer.size)
         with self._scratch_file() as path:
             with path.open("wb") as out:
-                convert(files, out, outtype="auto", report=self.report)
+                convert(files, out, outtype=_source_precision(files), report=self.report)
             return self._quantized(path)
 
     @contextmanager
@@ -158,6 +161,18 @@ class Importer:
     def _rewritten(self, digest: Digest, size: int) -> Weights:
         header = read_header(self.store.blob_path(self.layers.note(digest)), arrays=False)
         return Weights(Descriptor(MediaType.MODEL, digest, size), header)
+
+
+def _source_precision(files: Mapping[str, Path]) -> OutType:
+    """The type of most of a checkpoint's bytes, so that nothing is lost before quantization."""
+    from modelkit.convert.safetensors import read_tensors
+
+    sizes: Counter[str] = Counter()
+    for name in files:
+        if name.endswith(".safetensors"):
+            for tensor in read_tensors(files[name], name):
+                sizes[tensor.dtype] += tensor.nbytes
+    return _OUTTYPES.get(max(sizes, key=lambda dtype: sizes[dtype], default=None), "auto")
 
 
 def _is_gguf(name: str, path: Path) -> bool:
