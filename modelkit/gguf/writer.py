@@ -99,7 +99,7 @@ def _text(text: str) -> bytes:
 def _pair(key: str, value: Value) -> bytes:
     try:
         return _text(key) + struct.pack("<I", value.type) + _payload(value)
-    except (struct.error, UnicodeEncodeError, TypeError) as error:
+    except (struct.error, OverflowError, UnicodeEncodeError, TypeError) as error:
         kind = value.type.name.lower()
         raise GGUFError(f"the value of {key} cannot be written as {kind}: {error}") from error
 

@@ -1,0 +1,60 @@
+"""A checkpoint in, a GGUF file out: plan everything, write the header, stream the tensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelkit.convert import arch
+from modelkit.convert.checkpoint import Checkpoint
+from modelkit.convert.config import Config
+from modelkit.convert.plan import FILE_TYPES, PlannedTensor, output_type, plan_tensors
+from modelkit.convert.sampling import sampling_metadata
+from modelkit.convert.stream import Streamer
+from modelkit.convert.tokenizer import tokenizer_metadata
+from modelkit.gguf.types import Value
+from modelkit.gguf.writer import GGUFWriter, SupportsWrite
+from modelkit.progress import Progress, Report
+
+STATUS = "converting model"
+_QUANTIZATION_VERSION = 2
+
+
+def run(files: Mapping[str, Path], out: SupportsWrite, outtype: str, report: Report) -> None:
+    """See `modelkit.convert.convert`."""
+    checkpoint = Checkpoint(files)
+    values = Config(checkpoint.json("config.json"))
+    architecture = arch.find(values)
+    config = values.with_defaults(architecture.defaults)
+    architecture.check(config)
+    kind = output_type(checkpoint, outtype)
+    tensors = plan_tensors(architecture, config, checkpoint, kind)
+    # Nothing that depends on the folder, the date or the model card: the same weights give the
+    # same bytes everywhere
+    metadata = {
+        "general.architecture": Value.string(architecture.name),
+        "general.type": Value.string("model"),
+        **sampling_metadata(checkpoint),
+        **architecture.metadata(config, checkpoint),
+        "general.file_type": Value.uint32(FILE_TYPES[kind.name]),
+        "general.quantization_version": Value.uint32(_QUANTIZATION_VERSION),
+        **tokenizer_metadata(checkpoint, config),
+    }
+    _write(GGUFWriter(out, metadata, [tensor.plan for tensor in tensors]), tensors, report)
+
+
+def _write(writer: GGUFWriter, tensors: list[PlannedTensor], report: Report) -> None:
+    total = sum(tensor.plan.nbytes for tensor in tensors)
+    streamer = Streamer()
+    completed = 0
+    for tensor in tensors:
+        report(Progress(STATUS, total=total, completed=completed))
+        writer.write_tensor(streamer.chunks(tensor))
+        completed += tensor.plan.nbytes
+    writer.finish()
+    report(Progress(STATUS, total=total, completed=completed))
+    if streamer.overflows:
+        report(
+            Progress(
+                f"warning: {streamer.overflows} values are too large for f16 and became infinite; "
+                "use bf16 or f32"
+            )
+        )
