@@ -1,6 +1,7 @@
 """Go durations, keep_alive values and time settings."""
 
 import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -72,10 +73,8 @@ def test_every_whole_number_of_milliseconds_is_read_back(count: int) -> None:
 
 @given(st.text(alphabet="0123456789.hmsunµ+- ", max_size=12))
 def test_no_text_makes_the_parser_fail_in_another_way(text: str) -> None:
-    try:
-        parse_duration(text)
-    except UsageError as error:
-        assert error.message.startswith("time: ")
+    with suppress(UsageError):
+        assert isinstance(parse_duration(text), int)
 
 
 @pytest.mark.parametrize(

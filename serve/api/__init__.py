@@ -1,0 +1,1 @@
+"""Ollama's HTTP API, one file per group of endpoints: translation only."""

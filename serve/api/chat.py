@@ -1,0 +1,149 @@
+"""POST /api/chat: the next message of a conversation."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from quart import Blueprint, Response
+
+from modelkit.model import Model
+from modelkit.serve.api import inference
+from modelkit.serve.api.codec import timestamp
+from modelkit.serve.api.errors import ApiError, NameErrors
+from modelkit.serve.api.names import find
+from modelkit.serve.api.options import Options
+from modelkit.serve.api.reader import read
+from modelkit.serve.api.state import state
+from modelkit.serve.api.stream import json_response
+from modelkit.serve.completion import Delta, Request, complete
+from modelkit.serve.errors import NotSupported
+from modelkit.serve.loading import Loading
+from modelkit.serve.output import Output
+from modelkit.serve.prompt import Message, conversation, prompt_text, require_template
+
+blueprint = Blueprint("chat", __name__)
+
+_ERRORS = NameErrors(400, "model is required")
+
+
+class ChatRequest(inference.InferenceRequest, kw_only=True):
+    """The body of /api/chat."""
+
+    messages: list[Message] = msgspec.field(default_factory=list)
+    tools: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
+class ChatMessage(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What the model says."""
+
+    role: str
+    content: str
+    thinking: str = ""
+    tool_calls: list[dict[str, Any]] = []
+
+
+class ChatResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One line of the answer; the last has `done` and the numbers."""
+
+    model: str
+    created_at: str
+    message: ChatMessage
+    done: bool
+    done_reason: str = ""
+    debug_info: inference.DebugInfo | None = msgspec.field(default=None, name="_debug_info")
+    logprobs: list[inference.Logprob] = []
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+
+
+@blueprint.post("/api/chat")
+async def chat() -> Response:
+    """Answer a conversation; with no messages only load, or with keep_alive 0 unload, the model."""
+    started = time.monotonic_ns()
+    body = await read(ChatRequest)
+    body.check()
+    model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    if not body.messages and body.seconds_to_live() == 0:
+        await state().scheduler.unload(Loading(model, state().load_options).key)
+        return json_response(_line(body, Output(), done=True, done_reason="unload"))
+    _check(model, body)
+    options = Options.merge(model, body.options)
+    loading = body.loading(model, options)
+    if not body.messages:
+        await loading.load(state().scheduler)
+        return json_response(_line(body, Output(), done=True, done_reason="load"))
+    request = _request(model, body, options, loading)
+    if body.debug_render_only:
+        info = await inference.rendered(loading, request.text)
+        return json_response(_line(body, Output(), role="", done=False, debug_info=info))
+    return await inference.respond(_lines(body, request, started), body.stream, _merge)
+
+
+def _check(model: Model, body: ChatRequest) -> None:
+    inference.require(model, body, "chat")
+    if body.tools:
+        if "tools" not in model.capabilities():
+            raise ApiError(400, f"{model.name.full} does not support tools")
+        raise NotSupported("tool calling")
+    inference.require_no_images(model, body.model, body.messages)
+    require_template(model)
+
+
+def _request(model: Model, body: ChatRequest, options: Options, loading: Loading) -> Request:
+    num_ctx = loading.options.num_ctx if body.truncate else None
+    return Request(
+        loading=loading,
+        text=prompt_text(model, conversation(model, body.messages), num_ctx=num_ctx),
+        sampling=options.sampling,
+        logprobs=body.wanted_logprobs,
+        truncate=body.truncate,
+    )
+
+
+async def _lines(
+    body: ChatRequest, request: Request, started: int
+) -> AsyncGenerator[ChatResponse, None]:
+    async with aclosing(complete(state().scheduler, request)) as answer:
+        async for part in answer:
+            if isinstance(part, Delta):
+                logprobs = inference.logprob_lines(part.logprobs)
+                yield _line(body, part.output, done=False, logprobs=logprobs)
+            else:
+                yield _line(
+                    body,
+                    Output(),
+                    done=True,
+                    done_reason=part.finished.reason,
+                    **inference.metrics(part, started),
+                )
+
+
+def _line(
+    body: ChatRequest, output: Output, *, role: str = "assistant", **fields: Any
+) -> ChatResponse:
+    message = ChatMessage(
+        role=role,
+        content=output.content,
+        thinking=output.thinking,
+        tool_calls=output.tool_calls,
+    )
+    return ChatResponse(model=body.model, created_at=timestamp(), message=message, **fields)
+
+
+def _merge(lines: list[ChatResponse]) -> ChatResponse:
+    last = lines[-1]
+    last.message = ChatMessage(
+        role=last.message.role,
+        content="".join(line.message.content for line in lines),
+        thinking="".join(line.message.thinking for line in lines),
+        tool_calls=[call for line in lines for call in line.message.tool_calls],
+    )
+    last.logprobs = [logprob for line in lines for logprob in line.logprobs]
+    return last

@@ -1,0 +1,66 @@
+"""Which HTTP status a failure has, and what its body says."""
+
+from dataclasses import dataclass
+
+from modelkit.errors import (
+    Cancelled,
+    EngineError,
+    ModelkitError,
+    NotFound,
+    Refused,
+    UsageError,
+)
+from modelkit.serve.scheduler import Busy
+from modelkit.serve.types import InputTooLong, PromptTooLong
+
+# The first class that fits wins.
+_STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
+    (InputTooLong, 400),
+    (PromptTooLong, 400),
+    (UsageError, 400),
+    (Refused, 403),
+    (NotFound, 404),
+    (Cancelled, 499),
+    (EngineError, 500),
+    (Busy, 503),
+)
+
+
+class ApiError(ModelkitError):
+    """A failure with a documented status and text."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class NotSupported(ApiError):
+    """501: a valid request for something this version cannot do; the text names it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(501, f"{what} is not supported yet")
+
+
+def status_of(error: ModelkitError) -> int:
+    """The HTTP status; 500 for what has none of its own."""
+    if isinstance(error, ApiError):
+        return error.status
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def body_of(error: ModelkitError) -> dict[str, str]:
+    """`{"error": text}`, with the hint beside it when there is one."""
+    body = {"error": error.message}
+    if error.hint:
+        body["hint"] = error.hint
+    return body
+
+
+@dataclass(frozen=True)
+class NameErrors:
+    """How an endpoint answers a name that is empty, invalid or unknown."""
+
+    empty_status: int
+    empty: str
+    invalid: str = "invalid model name"
+    missing: str = "model '{raw}' not found"

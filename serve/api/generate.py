@@ -1,0 +1,164 @@
+"""POST /api/generate: continue one prompt."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from quart import Blueprint, Response
+
+from modelkit.model import Model
+from modelkit.serve.api import inference
+from modelkit.serve.api.codec import timestamp
+from modelkit.serve.api.errors import ApiError, NameErrors
+from modelkit.serve.api.names import find
+from modelkit.serve.api.options import Options
+from modelkit.serve.api.reader import read
+from modelkit.serve.api.state import state
+from modelkit.serve.api.stream import json_response
+from modelkit.serve.completion import Delta, Request, complete
+from modelkit.serve.errors import NotSupported
+from modelkit.serve.loading import Loading
+from modelkit.serve.prompt import Message, conversation, prompt_text, require_template
+from modelkit.serve.types import Runner
+
+blueprint = Blueprint("generate", __name__)
+
+_ERRORS = NameErrors(404, "model '' not found")
+
+
+class GenerateRequest(inference.InferenceRequest, kw_only=True):
+    """The body of /api/generate."""
+
+    prompt: str = ""
+    suffix: str = ""
+    system: str = ""
+    template: str = ""
+    context: list[int] = msgspec.field(default_factory=list)
+    raw: bool = False
+    images: list[str] = msgspec.field(default_factory=list)
+
+
+class GenerateResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One line of the answer; the last has `done` and the numbers."""
+
+    model: str
+    created_at: str
+    response: str
+    thinking: str = ""
+    done: bool
+    done_reason: str = ""
+    context: list[int] = []
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+    debug_info: inference.DebugInfo | None = msgspec.field(default=None, name="_debug_info")
+    logprobs: list[inference.Logprob] = []
+
+
+@blueprint.post("/api/generate")
+async def generate() -> Response:
+    """Answer a prompt; with an empty one only load, or with keep_alive 0 unload, the model."""
+    started = time.monotonic_ns()
+    body = await read(GenerateRequest)
+    body.check()
+    model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    if not body.prompt and body.seconds_to_live() == 0:
+        await state().scheduler.unload(Loading(model, state().load_options).key)
+        return json_response(_line(body, "", done=True, done_reason="unload"))
+    _check(model, body)
+    options = Options.merge(model, body.options)
+    loading = body.loading(model, options)
+    if not body.prompt:
+        await loading.load(state().scheduler)
+        return json_response(_line(body, "", done=True, done_reason="load"))
+    request = _request(model, body, options, loading)
+    if body.debug_render_only:
+        info = await inference.rendered(loading, request.text)
+        return json_response(_line(body, "", done=False, debug_info=info))
+    return await inference.respond(_lines(body, request, started), body.stream, _merge)
+
+
+def _check(model: Model, body: GenerateRequest) -> None:
+    if "image" in model.capabilities():
+        raise ApiError(400, "image generation models are not currently supported")
+    if body.raw and (body.template or body.system or body.context):
+        raise ApiError(400, "raw mode does not support template, system, or context")
+    inference.require(model, body, "generate")
+    inference.require_no_images(model, body.model, [Message(images=body.images)])
+    if body.suffix:
+        if "insert" not in model.capabilities():
+            raise ApiError(400, f"{model.name.full} does not support insert")
+        raise NotSupported("insertion (suffix)")
+    if not body.raw:
+        require_template(model, body.template or None)
+
+
+def _request(model: Model, body: GenerateRequest, options: Options, loading: Loading) -> Request:
+    async def raw(_: Runner) -> str:
+        return body.prompt
+
+    messages = conversation(
+        model,
+        [Message(role="user", content=body.prompt)],
+        system=body.system,
+        history=not body.context,
+    )
+    # A template of the request's own sees every message.
+    fitted = body.truncate and not body.template
+    return Request(
+        loading=loading,
+        text=raw
+        if body.raw
+        else prompt_text(
+            model,
+            messages,
+            template=body.template or None,
+            num_ctx=loading.options.num_ctx if fitted else None,
+        ),
+        sampling=options.sampling,
+        context=body.context,
+        logprobs=body.wanted_logprobs,
+        truncate=body.truncate,
+    )
+
+
+async def _lines(
+    body: GenerateRequest, request: Request, started: int
+) -> AsyncGenerator[GenerateResponse, None]:
+    async with aclosing(complete(state().scheduler, request)) as answer:
+        async for part in answer:
+            if isinstance(part, Delta):
+                yield _line(
+                    body,
+                    part.output.content,
+                    thinking=part.output.thinking,
+                    done=False,
+                    logprobs=inference.logprob_lines(part.logprobs),
+                )
+            else:
+                yield _line(
+                    body,
+                    "",
+                    done=True,
+                    done_reason=part.finished.reason,
+                    context=[] if body.raw else part.finished.context,
+                    **inference.metrics(part, started),
+                )
+
+
+def _line(body: GenerateRequest, response: str, **fields: Any) -> GenerateResponse:
+    return GenerateResponse(model=body.model, created_at=timestamp(), response=response, **fields)
+
+
+def _merge(lines: list[GenerateResponse]) -> GenerateResponse:
+    last = lines[-1]
+    last.response = "".join(line.response for line in lines)
+    last.thinking = "".join(line.thinking for line in lines)
+    last.logprobs = [logprob for line in lines for logprob in line.logprobs]
+    return last

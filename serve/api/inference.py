@@ -1,0 +1,186 @@
+"""What generate and chat share: the common fields of requests, their checks, parts of answers."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from quart import Response
+
+from modelkit.durations import keep_alive_seconds
+from modelkit.model import Model
+from modelkit.serve.api.errors import ApiError
+from modelkit.serve.api.options import Options
+from modelkit.serve.api.state import state
+from modelkit.serve.api.stream import json_response, ndjson_response
+from modelkit.serve.completion import Done
+from modelkit.serve.errors import NotSupported
+from modelkit.serve.loading import Loading
+from modelkit.serve.prompt import Message
+from modelkit.serve.types import Runner, TokenLogprob
+
+_THINK = 'must be a boolean or string ("high", "medium", "low", "max", true, or false)'
+_LEVELS = ("high", "medium", "low", "max")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*")
+
+
+class InferenceRequest(msgspec.Struct, kw_only=True):
+    """The fields that /api/generate and /api/chat have in common."""
+
+    model: str = ""
+    stream: bool = True
+    format: Any = None
+    keep_alive: Any = None
+    options: dict[str, Any] = {}
+    think: Any = None
+    truncate: bool = True
+    shift: bool | None = None
+    debug_render_only: bool = msgspec.field(default=False, name="_debug_render_only")
+    logprobs: bool = False
+    top_logprobs: int = 0
+
+    def check(self) -> None:
+        """What is wrong whatever the model; raises ApiError 400."""
+        self.seconds_to_live()
+        if self.think is not None and not isinstance(self.think, bool):
+            _check_level(self.think)
+        if not 0 <= self.top_logprobs <= 20:
+            raise ApiError(400, "top_logprobs must be between 0 and 20")
+
+    def seconds_to_live(self) -> float | None:
+        """keep_alive in seconds, None when not given; raises UsageError."""
+        return None if self.keep_alive is None else keep_alive_seconds(self.keep_alive)
+
+    def loading(self, model: Model, options: Options) -> Loading:
+        """The model this request needs loaded, and how."""
+        load = options.load_options(model, state().load_options, self.shift)
+        return Loading(model, load, self.seconds_to_live())
+
+    @property
+    def wanted_logprobs(self) -> int:
+        """As Generation.logprobs: -1 for none."""
+        return self.top_logprobs if self.logprobs else -1
+
+
+class Logprob(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A token and its log probability on the wire."""
+
+    token: str
+    logprob: float
+    bytes: list[int] = []
+    top_logprobs: list["Logprob"] = []
+
+
+class DebugInfo(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What `_debug_render_only` asks for."""
+
+    rendered_template: str
+    image_count: int = 0
+
+
+class Metrics(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The numbers of a finished answer; durations in nanoseconds."""
+
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+
+
+def metrics(done: Done, started: int) -> dict[str, Any]:
+    """The fields of Metrics for an answer whose request came at `started` (monotonic ns)."""
+    return {
+        "total_duration": time.monotonic_ns() - started,
+        "load_duration": done.load_ns,
+        "prompt_eval_count": done.finished.prompt_tokens,
+        "prompt_eval_duration": done.finished.prompt_ns,
+        "eval_count": done.finished.tokens,
+        "eval_duration": done.finished.ns,
+    }
+
+
+def logprob_lines(logprobs: Sequence[TokenLogprob]) -> list[Logprob]:
+    """The runner's log probabilities in the API's form."""
+    return [
+        Logprob(
+            token=item.token,
+            logprob=item.logprob,
+            bytes=item.bytes,
+            top_logprobs=[
+                Logprob(token=top.token, logprob=top.logprob, bytes=top.bytes) for top in item.top
+            ],
+        )
+        for item in logprobs
+    ]
+
+
+def require(model: Model, request: InferenceRequest, verb: str) -> None:
+    """Refuse what the model or this version cannot do; raises ApiError, NotSupported."""
+    capabilities = model.capabilities()
+    if request.think not in (None, False):
+        if "thinking" not in capabilities:
+            raise ApiError(400, f'"{request.model}" does not support thinking')
+        raise NotSupported("thinking")
+    if "completion" not in capabilities:
+        raise ApiError(400, f'"{request.model}" does not support {verb}')
+    _check_format(request.format)
+
+
+def require_no_images(model: Model, name: str, messages: Sequence[Message]) -> None:
+    """Refuse images, well-formed or not; raises ApiError, NotSupported."""
+    images = [image for message in messages for image in message.images]
+    for image in images:
+        _check_base64(image)
+    if images and "vision" not in model.capabilities():
+        raise ApiError(400, f'"{name}" does not support images')
+    if images:
+        raise NotSupported("image input")
+
+
+async def rendered(loading: Loading, text: Callable[[Runner], Awaitable[str]]) -> DebugInfo:
+    """The prompt as the model would get it; the model is loaded for its tokenizer."""
+    async with loading.lease(state().scheduler) as runner:
+        return DebugInfo(rendered_template=await text(runner))
+
+
+async def respond(
+    lines: AsyncGenerator[Any, None], stream: bool, merge: Callable[[list[Any]], object]
+) -> Response:
+    """The lines one by one, or all of them merged into one body."""
+    if stream:
+        return await ndjson_response(lines)
+    return json_response(merge([line async for line in lines]))
+
+
+def _check_level(think: object) -> None:
+    if not isinstance(think, str):
+        raise ApiError(400, f"think {_THINK}")
+    if think not in _LEVELS:
+        raise ApiError(
+            400,
+            f'invalid think value: "{think}"'
+            ' (must be "high", "medium", "low", "max", true, or false)',
+        )
+
+
+def _check_format(form: object) -> None:
+    if form is None or form == "":
+        return
+    if form == "json" or isinstance(form, dict):
+        raise NotSupported("structured output (format)")
+    raw = json.dumps(json.dumps(form, separators=(",", ":")))
+    raise ApiError(500, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
+
+
+def _check_base64(text: str) -> None:
+    try:
+        base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
+    except ValueError:
+        valid = _BASE64.match(text)
+        position = valid.end() if valid else 0
+        raise ApiError(400, f"illegal base64 data at input byte {position}") from None

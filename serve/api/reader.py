@@ -1,0 +1,30 @@
+"""Request bodies into structs, with a limit on their size."""
+
+from typing import TypeVar
+
+import msgspec
+from quart import request
+
+from modelkit.serve.api.codec import decode
+from modelkit.serve.api.errors import ApiError
+
+MAX_JSON = 256 << 20
+"""Bytes of JSON in one request: room for a conversation with many images."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+async def read(kind: type[T]) -> T:
+    """This request's JSON body; raises ApiError 400 or 413."""
+    if (request.content_length or 0) > MAX_JSON:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.body:
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise _too_large()
+    return decode(bytes(body), kind)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"the request body is larger than {MAX_JSON} bytes")

@@ -1,0 +1,86 @@
+"""Answers of many lines: NDJSON with honest errors, and blocking work that reports its progress."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+from quart import Response
+
+from modelkit.errors import Cancelled, ModelkitError
+from modelkit.progress import Progress, Report
+from modelkit.serve.api.codec import encode
+from modelkit.serve.api.errors import body_of
+
+NDJSON = "application/x-ndjson"
+JSON = "application/json; charset=utf-8"
+
+
+def json_response(value: object, status: int = 200, content_type: str = JSON) -> Response:
+    """One JSON body."""
+    return Response(encode(value), status=status, content_type=content_type)
+
+
+async def ndjson_response(events: AsyncGenerator[object, None]) -> Response:
+    """A stream of one JSON line per event.
+
+    The first event is awaited here: an error before it is an ordinary error answer with its own
+    status. After it the status is sent, so an error is a last line `{"error": …}`. When the
+    client goes away the generator is closed, which stops the work behind it.
+    """
+    try:
+        first = await anext(events, None)
+    except BaseException:
+        await events.aclose()
+        raise
+    response = Response(_lines(first, events), content_type=NDJSON)
+    response.timeout = None
+    return response
+
+
+async def _lines(first: object, events: AsyncGenerator[object, None]) -> AsyncIterator[bytes]:
+    async with aclosing(events):
+        if first is None:
+            return
+        yield encode(first) + b"\n"
+        try:
+            async for event in events:
+                yield encode(event) + b"\n"
+        except ModelkitError as error:
+            yield encode(body_of(error)) + b"\n"
+
+
+async def progress(work: Callable[[Report], object]) -> AsyncGenerator[Progress, None]:
+    """Run blocking work in a thread of its own and yield what it reports; raises what it raises.
+
+    Closing the generator makes the work's next report raise Cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[Progress | BaseException | None] = asyncio.Queue()
+    stopped = threading.Event()
+
+    def tell(item: Progress | BaseException | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+
+    def report(item: Progress) -> None:
+        if stopped.is_set():
+            raise Cancelled
+        tell(item)
+
+    def run() -> None:
+        try:
+            work(report)
+        except BaseException as error:
+            tell(error)
+        else:
+            tell(None)
+
+    threading.Thread(target=run, name="modelkit-work", daemon=True).start()
+    try:
+        while (item := await queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()

@@ -1,0 +1,136 @@
+"""The HTTP application: routes, error bodies and what every request passes through."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from urllib.parse import quote
+
+from quart import Quart, Response, current_app, request
+from quart.routing import QuartRule
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from modelkit.errors import ModelkitError
+from modelkit.serve.api import (
+    blobs,
+    chat,
+    create,
+    embed,
+    generate,
+    models,
+    ps,
+    show,
+    status,
+    transfer,
+)
+from modelkit.serve.api.errors import body_of, status_of
+from modelkit.serve.api.state import State, attach, default_scheduler, state
+from modelkit.serve.api.stream import json_response
+from modelkit.serve.connection import Connection, StreamedBody, StreamingRequest
+from modelkit.serve.middleware.cors import Cors, allowed_origins
+from modelkit.serve.middleware.host import HostCheck
+from modelkit.serve.scheduler import Scheduler
+from modelkit.settings import setting
+from modelkit.store import Store
+
+_log = logging.getLogger(__name__)
+
+_GROUPS = (status, models, show, ps, blobs, create, transfer, generate, chat, embed)
+
+
+class _ExactRule(QuartRule):
+    """A route answers the verbs it lists; werkzeug would add HEAD to every GET."""
+
+    def __init__(self, string: str, **options: Any) -> None:
+        super().__init__(string, **options)
+        self.methods = {verb.upper() for verb in options.get("methods") or ()}
+
+
+class _App(Quart):
+    asgi_http_class = Connection
+    request_class = StreamingRequest
+    url_rule_class = _ExactRule  # type: ignore[assignment]
+
+
+def create_app(
+    store: Store,
+    *,
+    scheduler: Scheduler | None = None,
+    origins: str | None = None,
+    loopback: bool = True,
+) -> Quart:
+    """The model API over a store.
+
+    The application closes its scheduler when it shuts down. `origins` are the web origins allowed
+    besides the local ones, separated by commas (default: MODELKIT_ORIGINS). `loopback` says that
+    the server is bound to a loopback address, so that the Host header is checked.
+
+    Raises UsageError for an origin that is none.
+    """
+    app = _App("modelkit", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=None,  # blobs have no limit; reader.py limits JSON
+        RESPONSE_TIMEOUT=None,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
+    app.url_map.merge_slashes = False
+    attach(app, State(store, scheduler or default_scheduler()))
+    for group in _GROUPS:
+        app.register_blueprint(group.blueprint)
+    _handle_errors(app)
+    app.after_request(_release_body)
+    app.after_serving(_close(app))
+    guarded = HostCheck(app.asgi_app) if loopback else app.asgi_app
+    allowed = allowed_origins(setting("ORIGINS") if origins is None else origins)
+    app.asgi_app = Cors(guarded, allowed)  # type: ignore[method-assign]
+    return app
+
+
+def _handle_errors(app: Quart) -> None:
+    @app.errorhandler(ModelkitError)
+    async def failed(error: ModelkitError) -> Response:
+        return json_response(body_of(error), status_of(error))
+
+    @app.errorhandler(HTTPException)
+    async def refused(error: HTTPException) -> Response:
+        if isinstance(error, NotFound):
+            return _without_slash() or _text(404, "404 page not found")
+        if isinstance(error, MethodNotAllowed):
+            allow = ", ".join(sorted(error.valid_methods or ()))
+            return _text(405, "405 method not allowed", Allow=allow)
+        return json_response({"error": error.description or error.name}, error.code or 500)
+
+    @app.errorhandler(Exception)
+    async def crashed(error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.path, exc_info=error)
+        return json_response({"error": "internal server error"}, 500)
+
+
+def _without_slash() -> Response | None:
+    """The redirect of a known path that was written with a slash at its end."""
+    path = request.path.removesuffix("/")
+    adapter = current_app.create_url_adapter(request)
+    if path == request.path or adapter is None or not adapter.test(path, request.method):
+        return None
+    query = request.query_string.decode("latin1")
+    location = quote(path) + (f"?{query}" if query else "")
+    return Response(
+        "", status=301 if request.method == "GET" else 307, headers={"Location": location}
+    )
+
+
+def _text(status: int, text: str, **headers: str) -> Response:
+    return Response(text, status=status, content_type="text/plain", headers=headers)
+
+
+async def _release_body(response: Response) -> Response:
+    # The receiver must not wait for a reader any more; see connection.py.
+    cast(StreamedBody, request.body).release()
+    return response
+
+
+def _close(app: Quart) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        async with app.app_context():
+            await state().scheduler.close()
+
+    return close
