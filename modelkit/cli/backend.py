@@ -85,9 +85,10 @@ class Local:
         return Listed(name.short, manifest.digest.hex, manifest.size, modified_at)
 
     def show(self, name: ModelName, *, verbose: bool) -> dict[str, Any]:
+        from modelkit.description import describe
         from modelkit.model import Model
 
-        return Model.open(self.store, name).description(verbose=verbose)
+        return describe(Model.open(self.store, name), verbose=verbose)
 
     def create(self, recipe: Recipe, name: ModelName, report: Report) -> None:
         from modelkit.compiler.build import build

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from modelkit.cli.console import say
 from modelkit.store import Store
 
 
@@ -23,9 +24,18 @@ def registry_() -> None:
 @click.option(
     "--htpasswd",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Users and bcrypt hashes, as `htpasswd -B` writes them; without it everybody may write.",
+    help="Accounts, as `htpasswd -B` writes them; without it everybody may push and pull.",
 )
-def serve_(root: Path | None, host: str, port: int, htpasswd: Path | None) -> None:
+@click.option("--anonymous-pull", is_flag=True, help="Accounts are needed to push only.")
+@click.option("--bearer", is_flag=True, help="Hand out short-lived tokens instead of using Basic.")
+def serve_(
+    root: Path | None,
+    host: str,
+    port: int,
+    htpasswd: Path | None,
+    anonymous_pull: bool,
+    bearer: bool,
+) -> None:
     """Serve the models in a folder over the OCI distribution API.
 
     A model `library/llama:v1` in the store is HOST:PORT/library/llama:v1 to every client:
@@ -36,8 +46,12 @@ def serve_(root: Path | None, host: str, port: int, htpasswd: Path | None) -> No
              modelkit cp llama 127.0.0.1:5000/library/llama
              modelkit push 127.0.0.1:5000/library/llama
     """
-    from modelkit.registry.server import create_app, load_htpasswd
-    from modelkit.registry.server.serve import serve
+    from modelkit.registry.server import create_app, serve
 
-    users = None if htpasswd is None else load_htpasswd(htpasswd)
-    serve(create_app(Store(root) if root else Store.default(), users=users), host, port)
+    app = create_app(
+        Store(root) if root else Store.default(),
+        htpasswd=htpasswd,
+        anonymous_pull=anonymous_pull,
+        bearer=bearer,
+    )
+    serve(app, host, port, ready=lambda url: say(f"Listening on {url}"))

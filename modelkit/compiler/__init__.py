@@ -1,0 +1,1 @@
+"""From a Modelfile to a model in the store."""
