@@ -180,6 +180,9 @@ def _read(path: Path) -> bytes:
 def _write_pair(path: Path, secret: bytes, public: bytes) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write the key {path}: {error.strerror}") from error
+    try:
         _create(path, secret, 0o600)
         try:
             _create(path.with_name(path.name + ".pub"), public, 0o644)
