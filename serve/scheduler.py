@@ -192,7 +192,7 @@ class Scheduler:
         return entry
 
     def _victim(self) -> _Entry:
-        """Whom to unload for another: dead first, idle before busy, then the shortest keep-alive."""
+        """Whom to unload: the dead, then the idle, then the busy; shortest keep-alive first."""
         return min(
             self._entries.values(),
             key=lambda entry: (entry.runner.alive, entry.users > 0, entry.keep_alive, entry.key),

@@ -112,8 +112,8 @@ def _check_choice(name: str, value: str, known: dict[str, int]) -> None:
 def _resolve(options: LoadOptions, n_ctx_train: int) -> LoadOptions:
     """The options with everything automatic decided and everything impossible clamped."""
     num_ctx = max(_MIN_CTX, min(options.num_ctx, n_ctx_train))
-    # A step needs room for one token of every sequence.
-    num_batch = max(options.num_batch, options.num_parallel)
+    # A step needs room for one token of every sequence; more than a context is wasted memory.
+    num_batch = max(min(options.num_batch, num_ctx), options.num_parallel)
     num_thread = options.num_thread or len(os.sched_getaffinity(0))
     return msgspec.structs.replace(
         options, num_ctx=num_ctx, num_batch=num_batch, num_thread=num_thread
