@@ -61,7 +61,7 @@ class Command:
 
     def __post_init__(self) -> None:
         if not _PARAMETER_NAME.fullmatch(self.name):
-            raise UsageError(f"'{self.name}' cannot be a parameter name in a Modelfile")
+            raise UsageError(f"{self.name!r} cannot be a parameter name in a Modelfile")
         if self.name == "message" and self.value.partition(": ")[0] not in ROLES:
             raise UsageError(
                 "a message has no role", hint="write its value as `role: text`, e.g. `user: hi`"

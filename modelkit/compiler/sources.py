@@ -13,9 +13,11 @@ TEXT = "text/plain"
 BINARY = "application/octet-stream"
 ZIP = "application/zip"
 
+_Groups = tuple[tuple[tuple[str, ...], str | None], ...]
+
 # The weights of a folder: the first group with a match wins. The later patterns of a group only
 # add to its first one. Safetensors start with a length and cannot be told from other files.
-_MODEL_WEIGHTS: tuple[tuple[tuple[str, ...], str | None], ...] = (
+_MODEL_WEIGHTS: _Groups = (
     (("model*.safetensors", "*/model*.safetensors"), None),
     (("consolidated*.safetensors",), None),
     (("pytorch_model*.bin",), ZIP),
@@ -23,7 +25,7 @@ _MODEL_WEIGHTS: tuple[tuple[tuple[str, ...], str | None], ...] = (
     (("*.gguf",), BINARY),
     (("*.bin",), BINARY),
 )
-_ADAPTER_WEIGHTS = ((("adapter*.safetensors",), None), *_MODEL_WEIGHTS)
+_ADAPTER_WEIGHTS: _Groups = ((("adapter*.safetensors",), None), *_MODEL_WEIGHTS)
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # Bytes that text does not contain, as in the WHATWG sniffing rules.
@@ -142,9 +144,7 @@ def _shards(path: Path) -> list[Path]:
     return [path.with_name(name) for name in names]
 
 
-def _folder_files(
-    folder: Path, groups: tuple[tuple[tuple[str, ...], str | None], ...]
-) -> list[Path]:
+def _folder_files(folder: Path, groups: _Groups) -> list[Path]:
     files = _weights(folder, groups)
     files += _find(folder, "*.json", TEXT)
     files += _find(folder, "*/*.json", TEXT)
@@ -153,7 +153,7 @@ def _folder_files(
     return files
 
 
-def _weights(folder: Path, groups: tuple[tuple[tuple[str, ...], str | None], ...]) -> list[Path]:
+def _weights(folder: Path, groups: _Groups) -> list[Path]:
     wrong: WrongContent | None = None
     for (pattern, *more), kind in groups:
         try:
@@ -225,7 +225,7 @@ def _refuse_pointer(file: Path, head: bytes) -> None:
 def _head(file: Path) -> bytes:
     if not file.is_file():
         raise ModelkitError(
-            f"not a regular file: {file}", hint="it may be a broken link; put the file itself there"
+            f"not a regular file: {file}", hint="if it is a link, what it points to is missing"
         )
     with file.open("rb") as stream:
         return stream.read(512)
