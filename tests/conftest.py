@@ -28,6 +28,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def models(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store that commands use, also in processes of their own."""
+    monkeypatch.setenv("MODELKIT_MODELS", str(store.root))
+    return store
+
+
+@pytest.fixture
 def modelkit(capsys: pytest.CaptureFixture[str]) -> Modelkit:
     """The command line."""
     return Modelkit(capsys)

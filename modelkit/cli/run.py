@@ -1,6 +1,8 @@
 """modelkit run"""
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -56,9 +58,17 @@ def run_(
 
 
 def _prompt(words: tuple[str, ...]) -> str | None:
-    piped = "" if sys.stdin.isatty() else sys.stdin.read()
-    text = " ".join(filter(None, [piped.strip("\n"), *words]))
-    return text or (None if sys.stdin.isatty() and not words else "")
+    """What to ask; None when there is a terminal to chat on instead."""
+    text = " ".join(filter(None, [_piped(), *words]))
+    return text or ("" if words or not sys.stdin.isatty() else None)
+
+
+def _piped() -> str:
+    """Standard input, if it is a pipe or a file: anything else might never end."""
+    mode = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
+        return ""
+    return sys.stdin.read().strip("\n")
 
 
 def _answer(

@@ -1,5 +1,6 @@
 """Bad input: one line that says what, where and what to do; no traceback; nothing lost."""
 
+import os
 import shlex
 import shutil
 import socket
@@ -8,19 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from modelkit.store import Store
 from tests.cli import Modelkit
 from tests.e2e.conftest import Starter
-
-
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The store that commands use."""
-    store = Store(tmp_path / "models")
-    monkeypatch.setenv("MODELKIT_MODELS", str(store.root))
-    return store
 
 
 @pytest.fixture
@@ -116,8 +110,6 @@ def full_disk(tmp_path: Path) -> list[str]:
 def run_in(
     prefix: list[str], *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    import os
-
     command = [*prefix, sys.executable, "-m", "modelkit", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, env=os.environ | environment
@@ -186,8 +178,6 @@ def test_a_port_in_use(tmp_path: Path, command: list[str]) -> None:
 def test_a_wrong_password_is_refused_with_a_way_out(
     modelkit: Modelkit, models: Store, checkpoint: Path, serving: Starter, tmp_path: Path
 ) -> None:
-    import bcrypt
-
     assert modelkit("build", "-f", tmp_path / "Modelfile", "-t", "x").code == 0
     hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
     (tmp_path / "users").write_text(f"ci:{hashed}\n")

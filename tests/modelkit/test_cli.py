@@ -17,13 +17,6 @@ from tests.cli import Modelkit
 from tests.modelkit.test_store import model
 
 
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch, store: Store) -> Store:
-    """The store that commands use."""
-    monkeypatch.setenv("MODELKIT_MODELS", str(store.root))
-    return store
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_command_teaches_itself(modelkit: Modelkit, verb: str) -> None:
     result = modelkit(verb, "--help")
