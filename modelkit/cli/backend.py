@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -125,6 +124,8 @@ class Remote:
         self.server = server
 
     def models(self) -> list[Listed]:
+        from datetime import datetime
+
         items = self.server.call("GET", "/api/tags")["models"]
         return [
             Listed(

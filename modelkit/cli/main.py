@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from modelkit.errors import ModelkitError
+from modelkit.errors import ModelfileError, ModelkitError
 from modelkit.settings import flag
 from modelkit.version import __version__
 
@@ -117,6 +117,10 @@ def guard(run: Callable[[], Any], debug: bool) -> int:
     try:
         # Without its standalone mode, click returns the code of `Exit` instead of raising it.
         code = run()
+    except ModelfileError as error:
+        _point_at(error)
+        place = f"{error.filename}:{error.line}:{error.column}"
+        return _fail(f"{place}: {error.message}", error.hint, error.exit_code, debug)
     except ModelkitError as error:
         return _fail(error.message, error.hint, error.exit_code, debug)
     except (click.Abort, KeyboardInterrupt):
@@ -136,6 +140,13 @@ def guard(run: Callable[[], Any], debug: bool) -> int:
         kind = type(error).__name__
         return _fail(f"{kind}: {error}", "this is a bug; --debug shows where", 1, debug)
     return code if isinstance(code, int) else 0
+
+
+def _point_at(error: ModelfileError) -> None:
+    """Show the line, with a caret below the column."""
+    margin = f"{error.line} | "
+    print(margin + error.source_line, file=sys.stderr)  # noqa: T201
+    print(" " * (len(margin) + error.column - 1) + "^", file=sys.stderr)  # noqa: T201
 
 
 def _fail(message: str, hint: str | None, code: int, debug: bool) -> int:

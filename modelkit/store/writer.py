@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import secrets
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +26,7 @@ class BlobWriter:
     digest: Digest
 
     def __init__(self, folder: Path, lock: Path, expected: Digest | None = None) -> None:
-        self.path = folder / f"tmp-{os.getpid()}-{secrets.token_hex(8)}"
+        self.path = folder / f"tmp-{os.getpid()}-{os.urandom(8).hex()}"
         self.size = 0
         self._folder = folder
         self._lock = lock
