@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from modelkit.gguf import GGUFHeader
 from modelkit.manifest import ModelConfig
 
-_ACTION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_GO_STRING = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`')
+# An action ends at the first }} outside its strings and comments. What is never closed reaches to
+# the end of the text, so that no template, however hostile, is scanned twice.
+_LITERAL = r'"(?:\\.|[^"\\])*+(?:"|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)'
+_ACTION = re.compile(rf"\{{\{{((?>{_LITERAL}|(?!\}}\}}).)*+)(?:\}}\}}|\Z)", re.DOTALL)
+_GO_LITERAL = re.compile(_LITERAL, re.DOTALL)
 _GO_FIELD = re.compile(r"\.([A-Za-z_]\w*)")
 _SPLITS_THINKING = re.compile(r"""split\(\s*['"]</think>['"]""")
 
@@ -58,8 +61,8 @@ def go_capabilities(template: str) -> Iterator[str]:
 
 
 def go_fields(template: str) -> set[str]:
-    """The fields that a Go template's actions refer to, in lower case; string literals aside."""
-    actions = (_GO_STRING.sub("", action) for action in _ACTION.findall(template))
+    """The fields that a Go template's actions refer to, in lower case; strings aside."""
+    actions = (_GO_LITERAL.sub("", action[0]) for action in _ACTION.finditer(template))
     return {field.lower() for action in actions for field in _GO_FIELD.findall(action)}
 
 

@@ -167,11 +167,11 @@ def _value(value: object, *, single: bool) -> object:
         return value
     if not math.isfinite(value):
         return None
-    return _shortest(value) if single else value
+    return shortest_float(value) if single else value
 
 
-def _shortest(value: float) -> float:
-    """The float with the fewest digits that is the same number in 32 bits: 1e-05, not 9.99…e-06."""
+def shortest_float(value: float) -> float:
+    """The number with the fewest digits that is the same in 32 bits: 1e-05, not 9.99…e-06."""
     wanted = struct.pack("f", value)
     candidates = (float(f"{value:.{digits}g}") for digits in range(1, 10))
     return next((item for item in candidates if _single(item) == wanted), value)

@@ -34,9 +34,14 @@ def read_messages(store: Store, layer: Descriptor) -> list[dict[str, object]]:
 
 def _read_json(store: Store, layer: Descriptor) -> object:
     try:
-        return json.loads(store.read_blob(layer.digest))
+        return json.loads(store.read_blob(layer.digest), parse_int=_number)
     except (ValueError, RecursionError):
         raise _damaged(layer) from None
+
+
+def _number(text: str) -> int | float:
+    # Go writes the float -0.0 as -0, which as an integer would lose its sign.
+    return -0.0 if text == "-0" else int(text)
 
 
 def _damaged(layer: Descriptor) -> StoreError:

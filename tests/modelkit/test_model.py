@@ -1,0 +1,414 @@
+"""A stored model as `list`, `show` and the HTTP API see it."""
+
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelkit import gojson
+from modelkit.capabilities import go_fields
+from modelkit.compiler.build import build
+from modelkit.compiler.recipe import Recipe
+from modelkit.description import shortest_float
+from modelkit.errors import BlobNotFound, ModelNotFound, StoreError
+from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
+from modelkit.model import Model
+from modelkit.modelfile import Modelfile
+from modelkit.names import ModelName
+from modelkit.store import Store
+from tests.modelkit.gguf_files import write_gguf
+
+NAME = ModelName.parse("test")
+LLAMA: dict[str, object] = {
+    "general.architecture": "llama",
+    "general.name": "secret",
+    "general.file_type": 1,
+    "llama.block_count": 1,
+    "llama.context_length": 2048,
+    "llama.embedding_length": 64,
+    "llama.attention.layer_norm_rms_epsilon": 1e-5,
+    "tokenizer.ggml.tokens": ["a", "b", "c"],
+}
+BERT: dict[str, object] = {"general.architecture": "bert", "bert.pooling_type": 1}
+JINJA = {"tokenizer.chat_template": "{{ messages }}"}
+TENSORS = {"token_embd.weight": (64, 3), "output_norm.weight": (64,)}
+
+
+def make(store: Store, folder: Path, metadata: dict[str, object], **rest: object) -> Model:
+    """Build a model from a GGUF with this metadata."""
+    path = write_gguf(folder / "weights.gguf", metadata, TENSORS)
+    build(Recipe(files={"weights.gguf": path}, **rest), NAME, store)  # type: ignore[arg-type]
+    return Model.open(store, NAME)
+
+
+def stored(store: Store, config: ModelConfig, *layers: tuple[str, bytes]) -> Model:
+    """Write a model of hand-made layers."""
+    with store.lease():
+        manifest = Manifest.new(
+            _layer(store, MediaType.CONFIG, config.to_json()),
+            [_layer(store, kind, data) for kind, data in layers],
+        )
+        store.write_manifest(NAME, manifest)
+    return Model.open(store, NAME)
+
+
+def _layer(store: Store, media_type: str, data: bytes) -> Descriptor:
+    return Descriptor(media_type, store.add_bytes(data), len(data))
+
+
+def test_details_say_what_the_model_is(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA)
+    assert list(model.details().items()) == [
+        ("parent_model", "weights.gguf"),
+        ("format", "gguf"),
+        ("family", "llama"),
+        ("families", ["llama"]),
+        ("parameter_size", "256"),
+        ("quantization_level", "F16"),
+    ]
+    lengths = {"context_length": 2048, "embedding_length": 64}
+    assert model.details(lengths=True) == model.details() | lengths
+
+
+def test_a_child_names_its_parent(store: Store, tmp_path: Path) -> None:
+    make(store, tmp_path, LLAMA)
+    build(Recipe(base="test", system="x"), ModelName.parse("child"), store)
+    assert Model.open(store, ModelName.parse("child")).details()["parent_model"] == "test:latest"
+
+
+def test_a_model_is_found_in_any_case_and_keeps_its_spelling(store: Store, tmp_path: Path) -> None:
+    make(store, tmp_path, LLAMA)
+    assert Model.open(store, ModelName.parse("TEST:Latest")).name.short == "test:latest"
+    with pytest.raises(ModelNotFound):
+        Model.open(store, ModelName.parse("other"))
+
+
+def test_size_and_digest_are_those_of_the_manifest(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA, system="hi")
+    assert model.digest == store.manifest(NAME).digest
+    assert model.size == sum(path.stat().st_size for path in store.blobs.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("metadata", "template", "expected"),
+    [
+        (LLAMA, None, ["completion"]),
+        (BERT, None, ["embedding"]),
+        (LLAMA | {"llama.vision.block_count": 2}, None, ["completion", "vision"]),
+        (LLAMA | {"llama.audio.block_count": 2}, None, ["completion", "audio"]),
+        (LLAMA, "{{ .Prompt }}{{ .Suffix }}", ["completion", "insert"]),
+        (LLAMA, "{{ if $.Tools }}{{ .Prompt }}{{ end }}", ["completion", "tools"]),
+        (LLAMA, "{{ range .Messages }}{{ .Thinking }}{{ end }}", ["completion", "thinking"]),
+        (LLAMA, '.Tools {{ ".Tools" }} {{ `{{ .Tools }}` }}', ["completion"]),
+        (
+            LLAMA | {"tokenizer.chat_template": "{% if tools %}<think>{{ x }}</think>"},
+            None,
+            ["tools", "thinking", "completion"],
+        ),
+        (
+            LLAMA | {"tokenizer.chat_template": "{{ content.split('</think>')[-1] }}"},
+            None,
+            ["thinking", "completion"],
+        ),
+        (
+            LLAMA | {"tokenizer.chat_template": "{{ reasoning_content.split('</think>') }}"},
+            None,
+            ["completion"],
+        ),
+        (LLAMA | {"tokenizer.chat_template": "tools"}, "{{ .Prompt }}", ["completion"]),
+        (LLAMA | {"general.architecture": "gpt-oss"}, None, ["completion", "thinking"]),
+    ],
+)
+def test_capabilities_come_from_the_weights_and_the_template_in_use(
+    metadata: dict[str, object],
+    template: str | None,
+    expected: list[str],
+    store: Store,
+    tmp_path: Path,
+) -> None:
+    assert make(store, tmp_path, metadata, template=template).capabilities() == expected
+
+
+@pytest.mark.parametrize("text", ["{{", '{{ "', "{{ /*", "{{ `", '{{ "a" ', "{{ .a }}", '{{ "\\" '])
+def test_a_hostile_template_is_read_in_one_pass(text: str) -> None:
+    started = time.monotonic()
+    assert go_fields(text * 50_000) <= {"a"}
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({"clip.has_vision_encoder": True}, ["completion", "vision"]),
+        ({"clip.has_audio_encoder": True}, ["completion", "vision", "audio"]),
+        (
+            {"clip.has_audio_encoder": True, "clip.projector_type": "gemma3nv"},
+            ["completion", "vision"],
+        ),
+    ],
+)
+def test_a_projector_lets_a_model_see(
+    extra: dict[str, object], expected: list[str], store: Store, tmp_path: Path
+) -> None:
+    clip = {"general.architecture": "clip"} | extra
+    files = {
+        "a.gguf": write_gguf(tmp_path / "a.gguf", LLAMA),
+        "b.gguf": write_gguf(tmp_path / "b.gguf", clip),
+    }
+    build(Recipe(files=files), NAME, store)
+    model = Model.open(store, NAME)
+    assert model.capabilities() == expected
+    assert model.description()["projector_info"] == clip
+    assert [path.name for path in model.projectors] == [model.manifest.layers[1].digest.filename]
+
+
+def test_capabilities_of_the_config_come_first_and_none_twice(store: Store, tmp_path: Path) -> None:
+    weights = write_gguf(tmp_path / "x.gguf", LLAMA).read_bytes()
+    config = ModelConfig(capabilities=("vision", "completion"))
+    assert stored(store, config, (MediaType.MODEL, weights)).capabilities() == [
+        "vision",
+        "completion",
+    ]
+
+
+def test_the_description_has_the_references_keys_in_its_order(store: Store, tmp_path: Path) -> None:
+    model = make(
+        store,
+        tmp_path,
+        LLAMA,
+        template="{{ .Prompt }}",
+        system="Be brief.",
+        licenses=("MIT", "Apache-2.0"),
+        parameters={"top_k": 3},
+        messages=(("user", "hi"),),
+        renderer="r",
+        parser="p",
+        requires="0.1.0",
+    )
+    described = model.description()
+    assert list(described) == [
+        *("license", "modelfile", "parameters", "template", "system", "renderer", "parser"),
+        *("details", "messages", "model_info", "tensors", "capabilities", "requires"),
+    ]
+    assert described["license"] == "MIT\nApache-2.0"
+    assert described["messages"] == [{"role": "user", "content": "hi"}]
+    assert described["tensors"] == [
+        {"name": "token_embd.weight", "type": "F32", "shape": [64, 3]},
+        {"name": "output_norm.weight", "type": "F32", "shape": [64]},
+    ]
+
+
+def test_model_info_hides_two_keys_and_empties_the_arrays(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA | JINJA | {"llama.odd": float("nan")})
+    info = model.description()["model_info"]
+    assert info == {
+        "general.architecture": "llama",
+        "general.file_type": 1,
+        "general.parameter_count": 256,
+        "llama.attention.layer_norm_rms_epsilon": 1e-05,
+        "llama.block_count": 1,
+        "llama.context_length": 2048,
+        "llama.embedding_length": 64,
+        "llama.odd": None,
+        "tokenizer.ggml.tokens": None,
+    }
+    assert list(info) == sorted(info)
+    assert model.description(verbose=True)["model_info"] == info | {
+        "tokenizer.ggml.tokens": ["a", "b", "c"]
+    }
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_32_bit_float_is_shown_short_and_exact(number: float) -> None:
+    shown = shortest_float(number)
+    assert struct.pack("f", shown) == struct.pack("f", number)
+    assert float(f"{shown:.9g}") == shown
+
+
+def test_the_template_shown_is_the_one_in_use(store: Store, tmp_path: Path) -> None:
+    assert make(store, tmp_path, LLAMA).description()["template"] == "{{ .Prompt }}"
+    assert make(store, tmp_path, LLAMA | JINJA).description()["template"] == "{{ messages }}"
+    own = make(store, tmp_path, LLAMA | JINJA, template="{{ .Response }}")
+    assert own.description()["template"] == "{{ .Response }}"
+
+
+def test_parameters_are_printed_one_value_a_line(store: Store, tmp_path: Path) -> None:
+    values = {"temperature": 0.7, "stop": ["foo", "<|x|>"], "seed": 42, "num_ctx": 1048576}
+    model = make(store, tmp_path, LLAMA, parameters=values)
+    assert model.parameters_text().split("\n") == [
+        "num_ctx                        1048576",
+        "seed                           42",
+        'stop                           "foo"',
+        'stop                           "<|x|>"',
+        "temperature                    0.7",
+    ]
+
+
+def test_the_modelfile_starts_as_the_references_and_names_the_blob(
+    store: Store, tmp_path: Path
+) -> None:
+    model = make(store, tmp_path, LLAMA, system="Say hi!")
+    assert model.modelfile() == (
+        '# Modelfile generated by "modelkit show"\n'
+        "# To build a new Modelfile based on this, replace FROM with:\n"
+        "# FROM test:latest\n"
+        "\n"
+        f"FROM {model.gguf_path}\n"
+        "TEMPLATE {{ .Prompt }}\n"
+        "SYSTEM Say hi!\n"
+    )
+
+
+def test_the_modelfile_leaves_the_ggufs_own_template_in_charge(
+    store: Store, tmp_path: Path
+) -> None:
+    assert "TEMPLATE" not in make(store, tmp_path, LLAMA | JINJA).modelfile()
+
+
+def test_a_text_that_no_modelfile_can_hold_becomes_a_comment(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA, system="bell \x07", licenses=("MIT",))
+    lines = model.modelfile().splitlines()
+    assert any(line.startswith("# SYSTEM left out: ") for line in lines)
+    assert "LICENSE MIT" in lines
+    Modelfile.parse(model.modelfile())
+
+
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], include_characters="\n\t"),
+    min_size=1,
+).filter(lambda text: '"""' not in text and text.strip())
+
+
+@given(
+    system=TEXTS,
+    template=TEXTS,
+    stop=st.lists(TEXTS, min_size=1, max_size=3),
+    numbers=st.fixed_dictionaries(
+        {
+            "num_ctx": st.integers(-(2**31), 2**31 - 1),
+            "temperature": st.floats(width=32, allow_nan=False, allow_infinity=False),
+            "use_mmap": st.booleans(),
+        }
+    ),
+    messages=st.lists(st.tuples(st.sampled_from(["user", "assistant"]), TEXTS), max_size=3),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_model_built_from_its_modelfile_has_the_same_layers(
+    system: str,
+    template: str,
+    stop: list[str],
+    numbers: dict[str, object],
+    messages: list[tuple[str, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder, "models"))
+        parameters = gojson_numbers({**numbers, "stop": stop})
+        model = make(
+            store,
+            Path(folder),
+            LLAMA,
+            system=system,
+            template=template,
+            parameters=parameters,
+            messages=tuple(messages),
+        )
+        recipe = Recipe.from_modelfile(Modelfile.parse(model.modelfile()), Path(folder))
+        again = build(recipe, ModelName.parse("again"), store)
+    assert [layer.digest for layer in again.layers] == [
+        layer.digest for layer in model.manifest.layers
+    ]
+
+
+def gojson_numbers(values: dict[str, object]) -> dict[str, object]:
+    """The values as a Modelfile gives them: floats are the 32-bit number's shortest form."""
+    from modelkit.options import parse_parameter
+
+    return {
+        name: parse_parameter(name, gojson.dumps(value).decode())
+        if isinstance(value, float)
+        else value
+        for name, value in values.items()
+    }
+
+
+def test_an_unknown_quantization_is_looked_up_in_the_weights(store: Store, tmp_path: Path) -> None:
+    weights = write_gguf(tmp_path / "x.gguf", LLAMA).read_bytes()
+    model = stored(store, ModelConfig(file_type="unknown"), (MediaType.MODEL, weights))
+    assert model.details()["quantization_level"] == "F16"
+
+
+def test_the_last_text_wins_and_parameters_merge(store: Store) -> None:
+    model = stored(
+        store,
+        ModelConfig(),
+        (MediaType.SYSTEM, b"one"),
+        (MediaType.SYSTEM, b"two"),
+        (MediaType.PROMPT, b"legacy"),
+        (MediaType.PARAMS, b'{"top_k":1,"seed":1}'),
+        (MediaType.PARAMS, b'{"top_k":2,"min_p":null}'),
+        (MediaType.LICENSE, b"MIT"),
+        (MediaType.LICENSE, b"ISC"),
+        (MediaType.EMBED, b"obsolete"),
+    )
+    assert (model.system, model.template, model.licenses) == ("two", "legacy", ["MIT", "ISC"])
+    assert model.parameters == {"top_k": 2, "seed": 1, "min_p": None}
+    assert "min_p" not in model.parameters_text()
+
+
+def test_a_model_that_lives_elsewhere_has_a_description(store: Store) -> None:
+    config = ModelConfig(
+        model_format="", model_family="llama", remote_host="http://h:1", remote_model="big"
+    )
+    described = stored(store, config).description()
+    assert described["model_info"] == {"general.architecture": "llama"}
+    assert (described["remote_host"], described["remote_model"]) == ("http://h:1", "big")
+    assert "tensors" not in described
+
+
+def test_missing_weights_are_told_apart_from_a_missing_model(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA)
+    model.gguf_path.unlink()
+    broken = Model.open(store, NAME)
+    assert broken.details(lengths=True)["family"] == "llama"
+    assert broken.capabilities() == []
+    with pytest.raises(BlobNotFound):
+        broken.description()
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data"),
+    [
+        (MediaType.PARAMS, b"{"),
+        (MediaType.PARAMS, b"[1]"),
+        (MediaType.PARAMS, b"[" * 100_000),
+        (MediaType.MESSAGES, b"{}"),
+        (MediaType.MESSAGES, b'["x"]'),
+    ],
+)
+def test_a_damaged_layer_is_one_clear_error(media_type: str, data: bytes, store: Store) -> None:
+    model = stored(store, ModelConfig(), (media_type, data))
+    with pytest.raises(
+        StoreError, match=r"^layer sha256:.* is not a valid application/vnd\.ollama"
+    ):
+        model.description()
+
+
+def test_listing_and_showing_need_no_heavy_import(store: Store, tmp_path: Path) -> None:
+    make(store, tmp_path, LLAMA | JINJA)
+    program = (
+        "import sys; from pathlib import Path; from modelkit.store import Store;"
+        "from modelkit.names import ModelName; from modelkit.model import Model;"
+        f"model = Model.open(Store(Path({str(store.root)!r})), ModelName.parse('test'));"
+        "model.details(lengths=True), model.capabilities();"
+        "print({'numpy', 'llama_cpp', 'gguf', 'jinja2', 'lark'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "set()\n"
