@@ -169,4 +169,5 @@ def _mismatch(message: str, kind: str) -> str:
         return f"json: cannot unmarshal {got} into Go value of type api.{kind}"
     want = found["want"].removesuffix(" | null")
     want = {"str": "string", "array": "[]string", "object": "map"}.get(want, want)
-    return f"json: cannot unmarshal {got} into Go struct field {kind}.{found['at']} of type {want}"
+    at = re.sub(r"\[[^\]]*\]", "", found["at"])
+    return f"json: cannot unmarshal {got} into Go struct field {kind}.{at} of type {want}"

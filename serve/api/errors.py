@@ -10,6 +10,7 @@ from modelkit.errors import (
     Refused,
     UsageError,
 )
+from modelkit.serve.errors import NotSupported
 from modelkit.serve.scheduler import Busy
 from modelkit.serve.types import InputTooLong, PromptTooLong
 
@@ -22,6 +23,7 @@ _STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
     (NotFound, 404),
     (Cancelled, 499),
     (EngineError, 500),
+    (NotSupported, 501),
     (Busy, 503),
 )
 
@@ -32,13 +34,6 @@ class ApiError(ModelkitError):
     def __init__(self, status: int, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)
         self.status = status
-
-
-class NotSupported(ApiError):
-    """501: a valid request for something this version cannot do; the text names it."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(501, f"{what} is not supported yet")
 
 
 def status_of(error: ModelkitError) -> int:

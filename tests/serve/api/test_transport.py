@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from modelkit.store import Store
-from tests.serve.api.conftest import Server, running
+from tests.serve.api.harness import Server, running
 
 
 def test_the_root_says_that_it_is_running(shared: Server) -> None:
