@@ -106,9 +106,10 @@ class RegistryClient:
             )
         raw = read_body(response, MAX_MANIFEST_SIZE, f"{self.host}{path}")
         announced = response.headers.get("Docker-Content-Digest", "")
+        actual = Digest.of(raw)
         for expected in (reference, announced):
-            if expected.startswith("sha256:") and Digest.parse(expected) != Digest.of(raw):
-                raise DigestMismatch(expected, Digest.of(raw))
+            if expected.startswith("sha256:") and expected.lower() != str(actual):
+                raise DigestMismatch(expected, actual)
         return raw, response.headers.get("Content-Type", "")
 
     def put_manifest(self, repository: str, reference: str, raw: bytes, media_type: str) -> Digest:
