@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from io import BufferedReader
 
 from quart import Blueprint, Response, current_app, request
 
@@ -37,8 +36,7 @@ async def get_blob(repository: str, digest: str) -> Response:
     }
     if f'"{wanted}"' in request.headers.get("If-None-Match", ""):
         return empty(304, headers)
-    file = await asyncio.to_thread(store.open_blob, wanted)
-    size = store.blob_size(wanted)
+    size = await asyncio.to_thread(store.blob_size, wanted)
     start, end, status = 0, size, 200
     given = parse_range(request.headers.get("Range", ""), size)
     if given is not None:
@@ -46,15 +44,14 @@ async def get_blob(repository: str, digest: str) -> Response:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
     if request.method == "HEAD":
-        file.close()
         return empty(status, headers)
-    response = Response(_send(file, start, end), status, headers)
+    response = Response(_send(store, wanted, start, end), status, headers)
     response.timeout = None
     return response
 
 
-async def _send(file: BufferedReader, start: int, end: int) -> AsyncIterator[bytes]:
-    with file:
+async def _send(store: Store, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(store.open_blob, digest) as file:
         file.seek(start)
         left = end - start
         while left > 0:

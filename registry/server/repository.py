@@ -115,6 +115,9 @@ class Repository:
     def _put_signature(self, reference: str, manifest: Manifest) -> None:
         with self._signatures.changing():
             for descriptor in manifest.descriptors():
+                if descriptor.size > _MAX_SIGNATURE_BLOB:
+                    message = f"blob {descriptor.digest} is too large for a signature"
+                    raise OCIError(413, "SIZE_INVALID", message)
                 if not self._store.signatures.has_blob(descriptor.digest):
                     data = self._store.read_blob(descriptor.digest, _MAX_SIGNATURE_BLOB)
                     self._signatures.put_blob(data)
