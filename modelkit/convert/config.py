@@ -7,6 +7,7 @@ from modelkit.convert.shown import shown
 from modelkit.errors import ConvertError
 
 MAX_INTEGER = (1 << 31) - 1
+MAX_NUMBER = 3.4e38  # what float32 can hold
 
 
 class Config:
@@ -40,7 +41,7 @@ class Config:
         return None if self.get(key) is None else self.integer(key)
 
     def number(self, key: str) -> float:
-        """A finite number."""
+        """A number that float32 can hold."""
         value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _unusable(key, value, "a number")
@@ -48,7 +49,7 @@ class Config:
             result = float(value)
         except OverflowError:
             result = math.inf
-        if not math.isfinite(result):
+        if not abs(result) <= MAX_NUMBER:
             raise _unusable(key, value, "a finite number")
         return result
 

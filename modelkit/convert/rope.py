@@ -33,7 +33,7 @@ class Rope:
         new = config.section("rope_parameters")
         scaling = new if new.get("rope_theta") is not None else config.section("rope_scaling")
         theta = (new if new.get("rope_theta") is not None else config).number("rope_theta")
-        if not 0 < theta < MAX_THETA:
+        if not 1 <= theta <= MAX_THETA:
             raise ConvertError(f"config.json: rope_theta is {theta}, which makes no sense")
         kind = scaling.get("rope_type") or scaling.get("type") or "default"
         return Rope(theta, str(kind).lower(), scaling)
@@ -87,10 +87,14 @@ def _blend(
 ) -> list[float]:
     """The factors, in float32 step by step as PyTorch computes them, so that the bytes agree."""
     exponents = np.arange(0, width, 2, dtype=np.float32) / np.float32(width)
-    wavelengths = np.float32(2 * math.pi) / (np.float32(1) / np.float32(theta) ** exponents)
-    smooth = (np.float32(context) / wavelengths - np.float32(low)) / np.float32(high - low)
+    periods = np.power(theta, exponents.astype(np.float64)).astype(np.float32)
     one = np.float32(1)
-    blended = one / ((one - smooth) / np.float32(factor) + smooth)
+    with np.errstate(all="ignore"):  # what is out of range is not chosen below
+        # PyTorch divides a number by a tensor as number * (1 / tensor), twice here
+        wavelengths = one / (one / periods) * np.float32(2 * math.pi)
+        turns = one / wavelengths * np.float32(context)
+        smooth = (turns - np.float32(low)) / np.float32(high - low)
+        blended = one / ((one - smooth) / np.float32(factor) + smooth)
     choices = [wavelengths < context / high, wavelengths > context / low]
     factors: list[float] = np.select(choices, [one, np.float32(factor)], blended).tolist()
     return factors
