@@ -126,6 +126,9 @@ class Tokens:
         return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()
 
 
+_ACTIONS = {PULL: (PULL,), PUSH: (PUSH,), "delete": (PUSH,), "*": (PULL, PUSH)}
+
+
 def parse_scopes(scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
     """`repository:<name>:<actions>` items, several to a string; others are ignored."""
     wanted: dict[str, tuple[str, ...]] = {}
@@ -133,5 +136,6 @@ def parse_scopes(scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
         kind, _, rest = item.partition(":")
         repository, colon, actions = rest.rpartition(":")
         if kind == "repository" and colon:
-            wanted[repository] = wanted.get(repository, ()) + tuple(actions.split(","))
+            for action in actions.split(","):
+                wanted[repository] = wanted.get(repository, ()) + _ACTIONS.get(action, ())
     return wanted

@@ -28,13 +28,14 @@ def serve(app: Quart, host: str, port: int, *, ready: Callable[[str], None] | No
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises UsageError with the reason when there can be none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    hint = "choose another address or port"
+    if not 0 <= port <= 65535:
+        raise UsageError(f"cannot listen on {host}:{port}: no such port", hint=hint)
     try:
         return socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
-            f"cannot listen on {host}:{port}: {reason}", hint="choose another address or port"
-        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}", hint=hint) from None
 
 
 def url_of(listener: socket.socket) -> str:
