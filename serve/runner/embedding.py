@@ -69,12 +69,17 @@ class _Input(NamedTuple):
 
 
 class Embedder:
-    """A context of its own for embeddings, so that a model can also generate meanwhile."""
+    """A context of its own for embeddings, so that a model can also generate meanwhile.
+
+    Raises EngineError for a model without embeddings, or without the memory for the context.
+    """
 
     def __init__(
         self, model: Model, *, n_ctx: int, num_batch: int, threads: int, flash_attention: str
     ) -> None:
         pooling = model.pooling or ("last" if model.generates else "mean")
+        if pooling == "rank":
+            raise EngineError("a reranking model scores pairs of texts and has no embeddings")
         # Mean and cls need a text's every token in one go; the last token's vector does not.
         chunked = pooling == "last" and model.generates
         self._capacity = min(n_ctx, num_batch) if chunked else n_ctx

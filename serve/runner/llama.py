@@ -143,8 +143,8 @@ class Model:
     @property
     def pooling(self) -> Pooling | None:
         """How the file says its token vectors become one; None when it does not say."""
-        number = self.metadata(f"{self.architecture}.pooling_type")
-        return POOLING[int(number)] if number and int(number) in range(len(POOLING)) else None
+        number = int(self.metadata(f"{self.architecture}.pooling_type") or 0)
+        return POOLING[number] if 0 < number < len(POOLING) else None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Token ids; raises EngineError if the vocabulary cannot spell the text."""

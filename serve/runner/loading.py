@@ -40,15 +40,12 @@ class Loaded(msgspec.Struct, frozen=True):
 
     def info(self) -> LoadedModel:
         model = self.model
-        pooling = model.pooling
-        if pooling is None and not model.generates:
-            pooling = "mean"
         return LoadedModel(
             architecture=model.architecture,
             n_ctx=self.options.num_ctx,
             n_ctx_train=model.n_ctx_train,
             n_embd=model.n_embd,
-            pooling=None if pooling == "none" else pooling,
+            pooling=model.pooling or (None if model.generates else "mean"),
             size_bytes=max(model.size, model.log.buffer_bytes),
             chat_template=model.chat_template,
             bos_token=model.spelling(model.bos),

@@ -29,6 +29,8 @@ class Sequence:
         self, id_: int, request: Generation, model: Model, *, n_ctx: int, shifts: bool
     ) -> None:
         """Raises PromptTooLong, or UsageError for a prompt that cannot be read at all."""
+        if request.constraint is not None:
+            raise UsageError("this runner cannot constrain its output to a schema or grammar")
         sampling = request.sampling
         prompt = _prompt(request, model)
         self.id = id_

@@ -182,6 +182,12 @@ async def test_an_empty_prompt_without_special_tokens_is_refused(start: Start, l
         await collect(runner, Generation("", _greedy(1), add_special=False))
 
 
+async def test_a_constraint_is_refused_rather_than_ignored(start: Start, llama: Path) -> None:
+    request = Generation("ba", _greedy(1), constraint='{"type": "object"}')
+    with pytest.raises(UsageError, match="cannot constrain its output"):
+        await collect(await start(llama), request)
+
+
 async def test_tokens_go_back_to_the_same_text(start: Start, llama: Path) -> None:
     runner = await start(llama)
     text = "ba be naïve 🙂 text\n\twith everything"
