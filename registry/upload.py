@@ -54,20 +54,34 @@ class BlobUpload:
         Raises Unreachable, AuthError or RegistryError, StoreError when the blob cannot be read,
         Cancelled.
         """
-        if not self._is_there():
+        held = self._held()
+        if held != self.descriptor.size:
             url = self._start(self._mount_from)
             if url is not None:
                 self._commit(self._send_chunks(url))
+            if held is not None:
+                self._require_mended()
         self.completed = self.descriptor.size
 
     def cancel(self) -> None:
         """Make `run` raise Cancelled at the next piece."""
         self._stop.set()
 
-    def _is_there(self) -> bool:
-        found = self._client.blob_size(self._repository, self.descriptor.digest)
-        # A registry may leave out the length, and then says 0. A wrong one is a damaged copy.
-        return found is not None and found in (0, self.descriptor.size)
+    def _held(self) -> int | None:
+        """The size of the registry's copy in bytes, None when it has none."""
+        size = self._client.blob_size(self._repository, self.descriptor.digest)
+        # A registry may leave out the length; then the copy is taken to be whole.
+        return self.descriptor.size if size == 0 else size
+
+    def _require_mended(self) -> None:
+        """Some registries keep the copy they have, however damaged, and drop the new one."""
+        held = self._held()
+        if held != self.descriptor.size:
+            raise RegistryError(
+                f"{self._client.host} keeps a damaged copy of blob {self.descriptor.digest.short}:"
+                f" {held or 0} bytes instead of {self.descriptor.size}",
+                hint="delete the blob on the registry, then push again",
+            )
 
     def _start(self, mount_from: str | None = None) -> str | None:
         """Open an upload session; returns its URL, or None when the blob was mounted instead."""
@@ -146,7 +160,7 @@ class BlobUpload:
         try:
             self._request("PUT", url, body=b"", retry=False, patience=_COMMIT_SECONDS)
         except Unreachable:
-            if not self._is_there():
+            if self._held() is None:
                 raise
         except RegistryError as error:
             if "DIGEST_INVALID" in error.message:
