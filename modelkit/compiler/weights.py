@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from modelkit.compiler.describe import file_type, layer_type
 from modelkit.compiler.layers import Layers
+from modelkit.convert import convert, is_checkpoint
+from modelkit.convert.safetensors import read_tensors
 from modelkit.digest import Digest
 from modelkit.errors import ConvertError, GGUFError, InvalidDigest, UsageError, store_errors
 from modelkit.gguf import GGUFHeader, read_header
@@ -18,10 +19,8 @@ from modelkit.manifest import Descriptor, MediaType
 from modelkit.progress import Progress, Report
 from modelkit.quantize import UNQUANTIZED, quantize
 
-OutType = Literal["auto", "f32", "f16", "bf16"]
-
 _MAGIC = b"GGUF"
-_OUTTYPES: Mapping[str | None, OutType] = {
+_OUTTYPES: Mapping[str | None, str] = {
     None: "auto",
     "F32": "f32",
     "F16": "f16",
@@ -54,7 +53,7 @@ class Importer:
 
         Raises UsageError when there is nothing that can be imported.
         """
-        if any(name.endswith(".safetensors") for name in files):
+        if is_checkpoint(files):
             yield self._checkpoint(files)
             return
         weights = [name for name in sorted(files) if _is_gguf(name, files[name])]
@@ -68,7 +67,7 @@ class Importer:
 
     def one_gguf(self, files: Mapping[str, Path], media_type: str, what: str) -> Weights:
         """Import the single GGUF file of an ADAPTER or DRAFT as a layer of `media_type`."""
-        if any(name.endswith(".safetensors") for name in files):
+        if is_checkpoint(files):
             raise ConvertError(
                 f"{what}s in safetensors are not supported",
                 hint="convert it to GGUF first, for example with llama.cpp's convert scripts",
@@ -122,13 +121,6 @@ class Importer:
         return self.store.add_file(path, self.report)
 
     def _checkpoint(self, files: Mapping[str, Path]) -> Weights:
-        from modelkit.convert import convert, is_checkpoint
-
-        if not is_checkpoint(files):
-            raise ConvertError(
-                "not a model: there are safetensors files but no config.json",
-                hint="download the whole folder of the model",
-            )
         self.report(Progress("converting model"))
         if self.quantization is None or self.quantization in UNQUANTIZED:
             with self.store.writer() as writer:
@@ -163,10 +155,8 @@ class Importer:
         return Weights(Descriptor(MediaType.MODEL, digest, size), header)
 
 
-def _source_precision(files: Mapping[str, Path]) -> OutType:
+def _source_precision(files: Mapping[str, Path]) -> str:
     """The type of most of a checkpoint's bytes, so that nothing is lost before quantization."""
-    from modelkit.convert.safetensors import read_tensors
-
     sizes: Counter[str] = Counter()
     for name in files:
         if name.endswith(".safetensors"):

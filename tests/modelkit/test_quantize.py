@@ -28,12 +28,6 @@ WITH_ATTENTION_NEEDS_IMATRIX = {"Q2_K_S", "IQ3_XS"}
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One layer, 256 wide, F16."""
-    return write(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture(scope="session")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough layers that a slow type takes a second and more."""
     return write(tmp_path_factory.mktemp("deep") / "deep.gguf", layers=32)
@@ -57,19 +51,19 @@ def children() -> list[int]:
 
 @pytest.mark.parametrize("name", sorted(QUANTIZATIONS))
 def test_every_type_works_or_asks_for_an_importance_matrix(
-    name: str, tiny: Path, tmp_path: Path
+    name: str, llama: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.gguf"
     if name in NEEDS_IMATRIX | WITH_ATTENTION_NEEDS_IMATRIX:
         with pytest.raises(QuantizeError, match=f"^{name} needs an importance matrix"):
-            quantize(tiny, target, name)
+            quantize(llama, target, name)
         assert not list(tmp_path.iterdir())
         return
-    quantize(tiny, target, name)
+    quantize(llama, target, name)
     header = read_header(target)
     assert file_type_name(header.metadata["general.file_type"]) == name
     assert {tensor.name for tensor in header.tensors} == {
-        tensor.name for tensor in read_header(tiny).tensors
+        tensor.name for tensor in read_header(llama).tensors
     }
     assert [path.name for path in tmp_path.iterdir()] == ["out.gguf"]
 
@@ -116,10 +110,10 @@ def test_file_types_are_named_as_ollama_names_them() -> None:
     assert file_type_name(None) == file_type_name(1024) == file_type_name("15") == "unknown"
 
 
-def test_the_result_does_not_depend_on_threads_or_time(tiny: Path, tmp_path: Path) -> None:
+def test_the_result_does_not_depend_on_threads_or_time(llama: Path, tmp_path: Path) -> None:
     digests = set()
     for threads in (1, 2, 3):
-        quantize(tiny, tmp_path / f"{threads}.gguf", "Q4_K_M", threads=threads)
+        quantize(llama, tmp_path / f"{threads}.gguf", "Q4_K_M", threads=threads)
         digests.add(digest_of(tmp_path / f"{threads}.gguf"))
     assert len(digests) == 1
 
@@ -131,20 +125,20 @@ def test_f32_to_f16_rounds_the_weights_and_keeps_the_norms(tmp_path: Path) -> No
     assert types["blk.0.attn_norm.weight"] == "F32"
 
 
-def test_progress_counts_the_bytes_of_the_source(tiny: Path, tmp_path: Path) -> None:
+def test_progress_counts_the_bytes_of_the_source(llama: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
-    quantize(tiny, tmp_path / "out.gguf", "Q8_0", report=seen.append)
-    total = sum(tensor.nbytes for tensor in read_header(tiny).tensors)
+    quantize(llama, tmp_path / "out.gguf", "Q8_0", report=seen.append)
+    total = sum(tensor.nbytes for tensor in read_header(llama).tensors)
     assert {progress.total for progress in seen} == {total}
     assert {progress.status for progress in seen} == {"quantizing F16 model to Q8_0"}
     completed = [progress.completed for progress in seen]
     assert completed == sorted(completed)
     assert (completed[0], completed[-1]) == (0, total)
-    assert len(set(completed)) == len(read_header(tiny).tensors) + 1
+    assert len(set(completed)) == len(read_header(llama).tensors) + 1
 
 
-def test_quantizing_again_is_refused(tiny: Path, tmp_path: Path) -> None:
-    quantize(tiny, tmp_path / "q8_0.gguf", "Q8_0")
+def test_quantizing_again_is_refused(llama: Path, tmp_path: Path) -> None:
+    quantize(llama, tmp_path / "q8_0.gguf", "Q8_0")
     with pytest.raises(
         QuantizeError,
         match=r"^quantization is only supported for F16, BF16 and F32 models, .* Q8_0$",
@@ -153,9 +147,9 @@ def test_quantizing_again_is_refused(tiny: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["same", "dotted", "link"])
-def test_a_file_is_never_quantized_onto_itself(way: str, tiny: Path, tmp_path: Path) -> None:
+def test_a_file_is_never_quantized_onto_itself(way: str, llama: Path, tmp_path: Path) -> None:
     source = tmp_path / "model.gguf"
-    source.write_bytes(tiny.read_bytes())
+    source.write_bytes(llama.read_bytes())
     (tmp_path / "link").symlink_to(source)
     target = {
         "same": source,
@@ -180,10 +174,10 @@ def test_a_file_is_never_quantized_onto_itself(way: str, tiny: Path, tmp_path: P
     ids=["half", "header", "empty", "garbage", "key"],
 )
 def test_a_damaged_source_is_one_clear_error(
-    damage: Callable[[bytes], bytes], tiny: Path, tmp_path: Path
+    damage: Callable[[bytes], bytes], llama: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "bad.gguf"
-    source.write_bytes(damage(tiny.read_bytes()))
+    source.write_bytes(damage(llama.read_bytes()))
     with pytest.raises((GGUFError, QuantizeError)) as caught:
         quantize(source, tmp_path / "out.gguf", "Q8_0")
     assert "bad.gguf" in caught.value.message
@@ -191,28 +185,28 @@ def test_a_damaged_source_is_one_clear_error(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.gguf"]
 
 
-def test_weights_that_are_not_numbers_are_refused(tiny: Path, tmp_path: Path) -> None:
-    data = bytearray(tiny.read_bytes())
-    start = next(t.offset for t in read_header(tiny).tensors if t.name == "blk.0.ffn_up.weight")
+def test_weights_that_are_not_numbers_are_refused(llama: Path, tmp_path: Path) -> None:
+    data = bytearray(llama.read_bytes())
+    start = next(t.offset for t in read_header(llama).tensors if t.name == "blk.0.ffn_up.weight")
     data[start : start + 2] = b"\xff\x7f"  # a half-precision NaN
     (tmp_path / "nan.gguf").write_bytes(data)
     with pytest.raises(QuantizeError, match="has invalid data"):
         quantize(tmp_path / "nan.gguf", tmp_path / "out.gguf", "Q8_0")
 
 
-def test_a_missing_source_and_a_missing_folder_are_clear(tiny: Path, tmp_path: Path) -> None:
+def test_a_missing_source_and_a_missing_folder_are_clear(llama: Path, tmp_path: Path) -> None:
     with pytest.raises(GGUFError, match=r"nowhere\.gguf"):
         quantize(tmp_path / "nowhere.gguf", tmp_path / "out.gguf", "Q8_0")
     with pytest.raises(QuantizeError, match="there is no folder"):
-        quantize(tiny, tmp_path / "no" / "out.gguf", "Q8_0")
+        quantize(llama, tmp_path / "no" / "out.gguf", "Q8_0")
 
 
-def test_a_full_disk_leaves_no_file(tiny: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_file(llama: Path, tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # the child inherits it
     try:
         with pytest.raises(QuantizeError, match=r"cannot write .*out\.gguf.* MB free"):
-            quantize(tiny, tmp_path / "out.gguf", "Q8_0")
+            quantize(llama, tmp_path / "out.gguf", "Q8_0")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
@@ -258,23 +252,23 @@ def test_a_dying_child_is_an_error_with_a_hint(
 
 
 def test_without_the_engine_the_error_says_how_to_install_it(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with pytest.raises(EngineError, match="not installed") as caught:
-        quantize(tiny, tmp_path / "out.gguf", "Q8_0")
+        quantize(llama, tmp_path / "out.gguf", "Q8_0")
     assert caught.value.hint == "install it with: pip install 'modelkit-llm[engine]'"
 
 
 def test_an_engine_that_does_not_load_is_reported(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "llama_cpp.py").write_text("raise OSError('libllama.so: cannot open')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
     with pytest.raises(EngineError, match=r"does not load: libllama\.so: cannot open"):
-        quantize(tiny, tmp_path / "out.gguf", "Q8_0")
+        quantize(llama, tmp_path / "out.gguf", "Q8_0")
 
 
 def test_the_child_dies_with_its_parent_and_takes_its_file_along(
