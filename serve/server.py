@@ -5,6 +5,7 @@ import errno
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -30,21 +31,15 @@ def run(store: Store, address: Address) -> None:
 
     Raises ModelkitError when the address cannot be listened on, UsageError for a bad setting.
     """
-    listener = listen(address)
-    with listener:
+    with listen(address) as listener:
         app = create_app(store, loopback=is_loopback(listener))
         tidy(store)
-        sys.stderr.write(f"Listening on {url(listener)}\n")
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(app, listener))
+            runner.run(_until_signal(app, listener))
 
 
-async def serve(
-    app: Quart,
-    listener: socket.socket,
-    stop: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """Serve the application on a socket until `stop` returns, or SIGINT or SIGTERM comes."""
+async def serve(app: Quart, listener: socket.socket, stop: Callable[[], Awaitable[object]]) -> None:
+    """Serve the application on a listening socket until `stop` returns."""
     config = Config()
     # Hypercorn closes what it is given; the caller's socket stays the caller's.
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
@@ -52,6 +47,15 @@ async def serve(
     config.graceful_timeout = GRACE
     config.include_server_header = False
     await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")
+
+
+async def _until_signal(app: Quart, listener: socket.socket) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    sys.stderr.write(f"Listening on {url(listener)}\n")
+    sys.stderr.flush()
+    await serve(app, listener, stop.wait)
 
 
 def listen(address: Address) -> socket.socket:
@@ -95,8 +99,10 @@ def tidy(store: Store) -> None:
 
 
 def _cannot_listen(address: Address, error: Exception) -> ModelkitError:
-    in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    number = (error.errno or 0) if isinstance(error, OSError) else 0
+    in_use = number == errno.EADDRINUSE
+    # A failed name lookup has a negative number and a text of its own.
+    reason = os.strerror(number) if number > 0 else getattr(error, "strerror", str(error))
     return ModelkitError(
         f"cannot listen on {address}: {reason}",
         hint="is a server already running? stop it, or choose another MODELKIT_HOST"

@@ -7,7 +7,10 @@ import ollama
 import pytest
 
 from modelkit.store import Store
+from tests.registry.conftest import registry, start_registry
 from tests.serve.api.harness import Server, add_model, derive, running
+
+__all__ = ["registry", "start_registry"]  # fixtures of the registry's tests, used here too
 
 
 @pytest.fixture(scope="session")

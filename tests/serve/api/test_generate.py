@@ -8,7 +8,7 @@ import pytest
 
 from tests.serve.api.harness import Server
 
-FAST = {"num_predict": 8, "temperature": 0.0, "num_ctx": 512}
+FAST: dict[str, Any] = {"num_predict": 8, "temperature": 0.0, "num_ctx": 512}
 
 
 def generate(server: Server, **body: Any) -> Any:
@@ -32,7 +32,7 @@ def test_the_client_streams_an_answer(client: ollama.Client) -> None:
     assert last.prompt_eval_count
     assert last.prompt_eval_count > 5
     assert min(last.total_duration or 0, last.load_duration or 0, last.eval_duration or 0) > 0
-    assert "".join(part.response for part in parts)
+    assert "".join(part.response or "" for part in parts)
 
 
 def test_a_stream_is_ndjson_in_the_documented_order(shared: Server) -> None:
