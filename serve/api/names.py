@@ -46,6 +46,7 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
         if source.kind == "local":
             raise ApiError(404, errors.missing.format(raw=raw))
         raise ApiError(403, CLOUD_DISABLED)
+    _read_ahead(model)
     return model
 
 
@@ -69,6 +70,11 @@ def parse_name(text: str, errors: NameErrors, raw: str | None = None) -> ModelNa
         return ModelName.parse(text)
     except InvalidName:
         raise ApiError(400, errors.invalid.format(raw=text if raw is None else raw)) from None
+
+
+def _read_ahead(model: Model) -> None:
+    """Have the files read here, in a worker thread, that the event loop would wait for later."""
+    _ = model.capabilities(), model.template, model.system, model.parameters, model.messages
 
 
 def _split(text: str) -> Source:
