@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ PUSH = "push"
 TOKEN_LIFETIME = 300
 _MAX_HTPASSWD = 1024 * 1024
 _MAX_REMEMBERED = 1024
+_BCRYPT = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}", re.ASCII)
 
 
 class Accounts:
@@ -48,8 +50,12 @@ class Accounts:
         mark = hmac.digest(self._salt, name.encode() + b"\0" + password, "sha256")
         if mark in self._remembered:
             return True
-        # bcrypt looks at 72 bytes only and newer releases refuse more.
-        if len(password) > 72 or not bcrypt.checkpw(password, self._hashed[name]):
+        # bcrypt looks at 72 bytes only, and some releases refuse more, or a zero byte.
+        if (
+            len(password) > 72
+            or b"\0" in password
+            or not bcrypt.checkpw(password, self._hashed[name])
+        ):
             return False
         if len(self._remembered) < _MAX_REMEMBERED:
             self._remembered.add(mark)
@@ -78,7 +84,7 @@ def read_htpasswd(path: Path) -> dict[str, bytes]:
         name, colon, hashed = line.strip().partition(":")
         if not name or name.startswith("#"):
             continue
-        if not colon or not hashed.startswith(("$2a$", "$2b$", "$2y$")):
+        if not colon or not _BCRYPT.fullmatch(hashed):
             raise UsageError(
                 f"{path}, line {number}: not a bcrypt entry", hint="make it with `htpasswd -B`"
             )

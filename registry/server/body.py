@@ -5,6 +5,7 @@ must instead wait while the disk is slower than the network.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from quart import Request
@@ -20,6 +21,7 @@ HIGH_WATER = 2 * 1024 * 1024
 """Bytes of one body held in memory before the socket has to wait."""
 CHUNK_SIZE = 1024 * 1024
 _DRAIN_LIMIT = 4 * 1024 * 1024
+_DRAIN_SECONDS = 1.0
 
 
 class BoundedBody(Body):
@@ -95,7 +97,9 @@ async def read_all(body: Body, limit: int) -> bytes | None:
 async def drain(body: Body) -> None:
     """Read away the rest of a short body, so that a client still sending sees the answer."""
     seen = 0
-    async for piece in body:
-        seen += len(piece)
-        if seen > _DRAIN_LIMIT:
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for piece in body:
+                seen += len(piece)
+                if seen > _DRAIN_LIMIT:
+                    return

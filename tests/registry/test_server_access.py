@@ -179,6 +179,7 @@ def test_an_htpasswd_file(store: Store, tmp_path: Path) -> None:
             assert status(registry, "GET", "", basic("bob", "wonder")) == 200
             assert status(registry, "GET", "", basic("alice", "wrong")) == 401
             assert status(registry, "GET", "", basic("alice", "w" * 100)) == 401
+            assert status(registry, "GET", "", basic("alice", "wonder\0")) == 401
             assert status(registry, "GET", "", basic("carol", "wonder")) == 401
             assert status(registry, "GET", "", None) == 401
 
@@ -194,7 +195,9 @@ def test_a_password_that_was_right_is_recognised_quickly(tmp_path: Path) -> None
         assert not accounts.check("alice", b"wondeR")
 
 
-@pytest.mark.parametrize("text", ["alice:{SHA}abc", "alice:$apr1$x$y", "alice", "alice:plain"])
+@pytest.mark.parametrize(
+    "text", ["alice:{SHA}abc", "alice:$apr1$x$y", "alice", "alice:plain", "alice:$2b$04$x"]
+)
 def test_an_htpasswd_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "htpasswd").write_text(f"\n{text}\n")
     with pytest.raises(UsageError, match="line 2: not a bcrypt entry"):

@@ -216,6 +216,19 @@ def settled_size(registry: Registry, location: str) -> int:
     return sizes[-1]
 
 
+def test_an_answer_does_not_wait_for_a_body_that_never_comes(registry: Registry) -> None:
+    host, port = registry.host.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        head = "PUT /v2/lab/model/blobs/uploads/x?digest=y HTTP/1.1\r\nHost: localhost\r\n"
+        client.sendall(head.encode() + b"Content-Length: 1000000\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_a_refused_body_is_read_so_that_the_client_sees_why(registry: Registry) -> None:
+    answer = registry.call("PUT", f"lab/model/blobs/uploads/x?digest={DIGEST}", bytes(3_000_000))
+    assert (answer.status, error_code(answer)) == (404, "BLOB_UPLOAD_UNKNOWN")
+
+
 def test_a_session_survives_a_restart_of_the_server(store: Store) -> None:
     with running_registry(store) as registry:
         location = start(registry)
