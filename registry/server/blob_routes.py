@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from quart import Blueprint, Response, current_app, request
 
 from modelkit.digest import Digest
-from modelkit.registry.server.answers import OCIError, empty
+from modelkit.registry.server.answers import OCIError, base_url, empty
 from modelkit.registry.server.body import CHUNK_SIZE
 from modelkit.registry.server.repository import Repository
 from modelkit.store import Store
@@ -32,6 +32,8 @@ async def get_blob(repository: str, digest: str) -> Response:
         "Docker-Content-Digest": str(wanted),
         "ETag": f'"{wanted}"',
         "Accept-Ranges": "bytes",
+        # Ollama's client asks a 200, too, where the bytes are.
+        "Location": f"{base_url()}/v2/{repository}/blobs/{wanted}",
         "Cache-Control": "max-age=31536000, immutable",
     }
     if f'"{wanted}"' in request.headers.get("If-None-Match", ""):

@@ -241,6 +241,13 @@ def test_head_of_a_blob_tells_its_size(registry: Registry) -> None:
     assert answer.headers["Accept-Ranges"] == "bytes"
 
 
+def test_ollamas_client_learns_where_the_bytes_are(registry: Registry) -> None:
+    digest = registry.push_blob("lab/model", b"data")
+    location = registry.call("GET", f"lab/model/blobs/{digest}").headers["Location"]
+    answer = registry.call("GET", location, Range="bytes=1-2")
+    assert (answer.status, answer.data) == (206, b"at")
+
+
 def test_an_unknown_blob_is_404(registry: Registry) -> None:
     answer = registry.call("GET", f"lab/model/blobs/{MISSING}")
     assert (answer.status, error_code(answer)) == (404, "BLOB_UNKNOWN")
