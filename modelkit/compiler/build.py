@@ -9,11 +9,11 @@ from modelkit.compiler.layers import Layers
 from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.weights import Importer, Weights
 from modelkit.digest import Digest
-from modelkit.errors import ManifestError, ModelNotFound, QuantizeError, UsageError
+from modelkit.errors import ManifestError, ModelNotFound, UsageError
 from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
 from modelkit.names import ModelName
 from modelkit.progress import Progress, Report, silent
-from modelkit.quantize import NEEDS_IMATRIX, UNQUANTIZED, parse_quantization
+from modelkit.quantize import UNQUANTIZED, parse_quantization, refuse_imatrix_types
 from modelkit.quantize.child import require_engine
 from modelkit.settings import flag
 from modelkit.store import Store
@@ -69,10 +69,7 @@ def _checked_quantization(recipe: Recipe) -> str | None:
     if recipe.quantize is None:
         return None
     name = parse_quantization(recipe.quantize)
-    if name in NEEDS_IMATRIX:
-        raise QuantizeError(
-            f"{name} needs an importance matrix", hint="choose a type that needs none"
-        )
+    refuse_imatrix_types(name)
     if name not in UNQUANTIZED:
         require_engine()
     return name

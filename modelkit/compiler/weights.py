@@ -26,7 +26,7 @@ _OUTTYPES: Mapping[str | None, str] = {
     "F16": "f16",
     "BF16": "bf16",
 }
-_SHARD_NAME = re.compile(r".+-\d{5}-of-\d{5}\.gguf", re.ASCII)
+_SHARD_NAME = re.compile(r".+-\d{5}-of-(\d{5})\.gguf", re.ASCII)
 # What a folder holds beside its weights; a GGUF file carries all of it inside.
 _SIDECARS = {".json", ".jinja", ".model", ".txt", ".md"}
 
@@ -88,7 +88,11 @@ class Importer:
         return self._as_is(names[0], files[names[0]], media_type, header)
 
     def stored(self, layer: Descriptor) -> Weights:
-        """A layer of a base model, quantized if that was asked for and it is the model itself."""
+        """A layer of a base model, quantized if that was asked for and it is the model itself.
+
+        Raises BlobNotFound when it is not in the store.
+        """
+        self.store.blob_size(layer.digest)  # raises BlobNotFound, which says what to do
         path = self.store.blob_path(layer.digest)
         header = read_header(path, arrays=False)
         if layer.media_type == MediaType.MODEL and self._differs(header):
@@ -180,9 +184,16 @@ def _read_gguf(name: str, path: Path) -> GGUFHeader:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise GGUFError(f"supplied file was not in GGUF format, {path}")
     header = read_header(path, arrays=False)
-    if _SHARD_NAME.fullmatch(PurePosixPath(name).name) or "split.count" in header.metadata:
+    if _is_part(name, header):
         raise GGUFError(
             f'split GGUF "{name}" is not supported',
             hint="merge the parts first: llama-gguf-split --merge FIRST-PART OUTPUT",
         )
     return header
+
+
+def _is_part(name: str, header: GGUFHeader) -> bool:
+    """Whether the file is one of several; a single part of one is whole."""
+    shard = _SHARD_NAME.fullmatch(PurePosixPath(name).name)
+    count = header.metadata.get("split.count")
+    return (shard is not None and int(shard[1]) > 1) or (isinstance(count, int) and count > 1)

@@ -1,6 +1,6 @@
 """Quantization through llama.cpp: `quantize` a GGUF file, `QUANTIZATIONS` lists the types."""
 
-from modelkit.quantize.run import quantize
+from modelkit.quantize.run import quantize, refuse_imatrix_types
 from modelkit.quantize.types import (
     NEEDS_IMATRIX,
     QUANTIZATIONS,
@@ -16,4 +16,5 @@ __all__ = [
     "file_type_name",
     "parse_quantization",
     "quantize",
+    "refuse_imatrix_types",
 ]

@@ -8,6 +8,7 @@ import math
 import operator
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,11 +58,12 @@ def probe_engine(types: Sequence[str] = PROBED_TYPES) -> EngineReport:
 
 def _decode(path: Path) -> tuple[list[float], str]:
     """The logits after the probe's tokens, and the CPU features that llama.cpp uses."""
-    for message in run_worker(call="decode", path=str(path), tokens=_TOKENS):
-        if "error" in message:
-            raise EngineError(f"the engine failed: {message['error']}", hint=CRASH_HINT)
-        if "logits" in message:
-            return message["logits"], message["features"]
+    with closing(run_worker(call="decode", path=str(path), tokens=_TOKENS)) as messages:
+        for message in messages:
+            if "error" in message:
+                raise EngineError(f"the engine failed: {message['error']}", hint=CRASH_HINT)
+            if "logits" in message:
+                return message["logits"], message["features"].strip(" |")
     raise EngineError("the engine gave no answer", hint=CRASH_HINT)
 
 

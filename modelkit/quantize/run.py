@@ -43,8 +43,7 @@ def quantize(
         )
     header = read_header(source, arrays=False)
     source_type = check_source(header, source)
-    if name in NEEDS_IMATRIX:
-        raise QuantizeError(f"{name} needs an importance matrix", hint=_NO_IMATRIX_HINT)
+    refuse_imatrix_types(name)
     meter = _Meter(f"quantizing {source_type} model to {name}", header, report)
     with _temporary_next_to(target) as temporary:
         request = {"source": str(source), "target": str(temporary), "threads": threads}
@@ -57,6 +56,12 @@ def quantize(
         _check_result(temporary, target)
         temporary.replace(target)
     meter.finish()
+
+
+def refuse_imatrix_types(name: str) -> None:
+    """Raise QuantizeError for a type that works for no model without an importance matrix."""
+    if name in NEEDS_IMATRIX:
+        raise QuantizeError(f"{name} needs an importance matrix", hint=_NO_IMATRIX_HINT)
 
 
 def check_source(header: GGUFHeader, source: Path) -> str:

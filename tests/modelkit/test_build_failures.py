@@ -9,6 +9,7 @@ import pytest
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
 from modelkit.errors import (
+    BlobNotFound,
     Cancelled,
     GGUFError,
     ModelkitError,
@@ -17,6 +18,7 @@ from modelkit.errors import (
     UsageError,
 )
 from modelkit.manifest import MediaType
+from modelkit.names import ModelName
 from modelkit.progress import Progress
 from modelkit.store import Store
 from tests.modelkit.builds import (
@@ -82,6 +84,18 @@ def test_a_split_gguf_is_refused_with_the_way_to_merge_it(
     with pytest.raises(GGUFError, match="split GGUF") as caught:
         build(from_file(path), NAME, store)
     assert "llama-gguf-split --merge" in (caught.value.hint or "")
+
+
+def test_a_single_part_of_one_is_a_whole_model(tmp_path: Path, store: Store) -> None:
+    path = write_gguf(tmp_path / "m-00001-of-00001.gguf", LLAMA | {"split.count": 1})
+    assert kinds(build(from_file(path), NAME, store)) == ["model"]
+
+
+def test_a_base_without_its_weights_is_told_apart(gguf: Path, store: Store) -> None:
+    base = build(from_file(gguf), NAME, store)
+    store.blob_path(base.layers[0].digest).unlink()
+    with pytest.raises(BlobNotFound):
+        build(Recipe(base="test", system="x"), ModelName.parse("child"), store)
 
 
 def test_a_folder_may_hold_other_files_beside_a_gguf(
