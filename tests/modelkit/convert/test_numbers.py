@@ -11,11 +11,18 @@ from fixtures.oracle.models import LLAMAS, SENTENCES, VALUES, folder, token_sequ
 from tests.modelkit.convert import engine
 
 # The first numbers of the vector for "Why is the sky blue?" in Ollama's documentation
-DOCUMENTED = np.array(
-    "0.010071029 -0.0017594862 0.05007221 0.04692972 0.054916814 "
-    "0.008599704 0.105441414 -0.025878139 0.12958129 0.031952348".split(),
-    dtype=np.float64,
-)
+DOCUMENTED = [
+    0.010071029,
+    -0.0017594862,
+    0.05007221,
+    0.04692972,
+    0.054916814,
+    0.008599704,
+    0.105441414,
+    -0.025878139,
+    0.12958129,
+    0.031952348,
+]
 
 
 @pytest.mark.parametrize("model", LLAMAS)
