@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import secrets
-import struct
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -13,18 +12,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from modelkit.digest import Digest
-from modelkit.errors import AuthError, ModelkitError
+from modelkit.errors import AuthError
 from modelkit.registry import credentials as docker
 from modelkit.registry.answer import failure, read_body
 from modelkit.registry.credentials import Credentials
+from modelkit.registry.key_challenge import key_paths, sign_request
 from modelkit.registry.transport import Transport, origin
-from modelkit.settings import home_dir
 
 _PARAMETER = re.compile(r'([a-zA-Z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _TOKEN_LIMIT = 1024 * 1024
 _CLIENT_ID = "modelkit"
-_EMPTY_BODY_HASH = base64.b64encode(Digest.of(b"").hex.encode()).decode()
 _HUB_REALM = "auth.docker.io"
 _OLLAMA_DOMAINS = (".ollama.ai", ".ollama.com")
 
@@ -226,33 +223,6 @@ def denied(host: str, user: Credentials | None) -> AuthError:
     )
 
 
-def key_paths() -> tuple[Path, ...]:
-    """Where the key that Ollama's registry knows us by may lie, best first."""
-    return home_dir() / "id_ed25519", Path.home() / ".ollama" / "id_ed25519"
-
-
-def sign_request(url: str, keys: Iterable[Path]) -> str:
-    """The Authorization that proves to Ollama's token server who asks for `url`.
-
-    Public key (SSH wire form) and Ed25519 signature, both base64. Raises AuthError without a key.
-    """
-    from modelkit.registry.keys import load_private
-
-    path = next((path for path in keys if path.is_file()), None)
-    if path is None:
-        raise AuthError(
-            f"unauthorized: {urlsplit(url).netloc} wants a key and there is none",
-            hint="start `modelkit serve` once, then add the new key to your account",
-        )
-    try:
-        key = load_private(path)
-    except ModelkitError as error:
-        raise AuthError(error.message, hint=error.hint) from error
-    public = _wire(b"ssh-ed25519") + _wire(key.public.der[-32:])
-    signature = key.sign(f"GET,{url},{_EMPTY_BODY_HASH}".encode())
-    return f"{base64.b64encode(public).decode()}:{base64.b64encode(signature).decode()}"
-
-
 def _token_url(challenge: Challenge, stamp: Mapping[str, str] | None = None) -> str:
     parts = urlsplit(challenge.get("realm"))
     query = parse_qsl(parts.query, keep_blank_values=True)
@@ -266,7 +236,3 @@ def _token_url(challenge: Challenge, stamp: Mapping[str, str] | None = None) -> 
 
 def _nonce() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
-
-
-def _wire(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data

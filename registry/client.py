@@ -1,16 +1,13 @@
 """The distribution API of one registry: manifests, blobs, tags, referrers."""
 
-import contextlib
 import functools
 import json
-import re
 from collections.abc import Container, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urljoin, urlsplit
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
 
 from modelkit.digest import Digest
 from modelkit.errors import DigestMismatch, NotFound, RegistryError, Unreachable
@@ -18,12 +15,12 @@ from modelkit.manifest import MAX_MANIFEST_SIZE, MediaType
 from modelkit.names import ModelName
 from modelkit.registry.answer import failure, read_body
 from modelkit.registry.auth import Authorizer, denied
+from modelkit.registry.body import BlobBody
 from modelkit.registry.credentials import Credentials
 from modelkit.registry.transport import (
     PATIENCE_SECONDS,
     Body,
     Transport,
-    describe,
     is_loopback,
     origin,
 )
@@ -37,7 +34,6 @@ ACCEPT = ", ".join(
     )
 )
 _API_HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _SIGN_IN_TRIES = 3
 _LIST_LIMIT = 8 * 1024 * 1024
 
@@ -147,7 +143,7 @@ class RegistryClient:
             raise DigestMismatch(digest, Digest.of(data))
         return data
 
-    def open_blob(self, repository: str, digest: Digest, start: int, stop: int) -> "BlobBody":
+    def open_blob(self, repository: str, digest: Digest, start: int, stop: int) -> BlobBody:
         """Bytes `start` to `stop` (exclusive) of a blob, as a stream.
 
         A server without ranges answers with the whole blob: see `ranged` of the answer.
@@ -257,54 +253,6 @@ class RegistryClient:
             return base.startswith("https")  # TLS it is, though the certificate is not trusted
         response.close()
         return response.status != 400
-
-
-class BlobBody:
-    """Part of a blob, or all of it, on its way in: read it, then close it.
-
-    `ranged` tells whether it is the part asked for, `start` is the offset of its first byte,
-    `total` the whole blob's size as the registry says.
-    """
-
-    def __init__(self, response: BaseHTTPResponse, url: str) -> None:
-        self._response = response
-        self._url = url
-        self.start = 0
-        self.ranged = response.status == 206
-        length = response.headers.get("Content-Length", "")
-        self.total = int(length) if length.isdecimal() else None
-        if self.ranged:
-            self.start, self.total = self._content_range()
-
-    def _content_range(self) -> tuple[int, int | None]:
-        header = self._response.headers.get("Content-Range", "")
-        match = _CONTENT_RANGE.fullmatch(header)
-        if match is None:
-            self._response.close()
-            raise RegistryError(f"{self._url}: cannot read the Content-Range {header!r}")
-        return int(match[1]), None if match[3] == "*" else int(match[3])
-
-    def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`, as soon as any are there; none at the end.
-
-        Raises Unreachable when the connection breaks or falls silent.
-        """
-        try:
-            return self._response.read1(size)
-        except (HTTPError, OSError, ValueError) as error:
-            raise describe(error, self._url) from error
-
-    def shutdown(self) -> None:
-        """End a read that another thread waits in."""
-        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it ended by itself
-            self._response.shutdown()
-
-    def close(self) -> None:
-        """Give the connection back when everything was read, drop it otherwise."""
-        if self._response.length_remaining == 0:
-            self._response.release_conn()
-        else:
-            self._response.close()
 
 
 def blob_url(repository: str, digest: Digest) -> str:

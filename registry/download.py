@@ -13,8 +13,10 @@ from modelkit.errors import (
     Unreachable,
 )
 from modelkit.manifest import Descriptor
-from modelkit.registry.client import BlobBody, RegistryClient
-from modelkit.registry.partial import Part, Partial, open_partial
+from modelkit.registry.body import BlobBody
+from modelkit.registry.client import RegistryClient
+from modelkit.registry.partial import Partial, open_partial
+from modelkit.registry.parts import Part
 from modelkit.registry.ramp import Ramp
 from modelkit.store import Store
 

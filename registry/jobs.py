@@ -66,6 +66,7 @@ class _Crew:
         self._jobs = jobs
         self._queue = deque(jobs)
         self._failures: list[Exception] = []
+        self._lock = threading.Lock()
         self._over = threading.Semaphore(0)
         self._threads = [
             threading.Thread(target=self._work, daemon=True) for _ in range(min(AT_ONCE, len(jobs)))
@@ -87,7 +88,8 @@ class _Crew:
 
     def dismiss(self) -> None:
         """End what still runs; gives the threads a moment to leave tidily."""
-        self._queue.clear()
+        with self._lock:
+            self._queue.clear()
         for job in self._jobs:
             job.cancel()
         deadline = time.monotonic() + _GRACE
@@ -96,11 +98,13 @@ class _Crew:
 
     def _work(self) -> None:
         try:
-            while self._queue and not self._failures:
-                self._queue.popleft().run()
-        except IndexError:
-            return  # another thread took the last one
+            while (job := self._next()) is not None:
+                job.run()
         except Exception as error:
             self._failures.append(error)
         finally:
             self._over.release()
+
+    def _next(self) -> Job | None:
+        with self._lock:
+            return self._queue.popleft() if self._queue and not self._failures else None

@@ -1,63 +1,31 @@
-"""A blob that is not whole yet: Ollama's `-partial` file and the records of its parts.
+"""A blob that is not whole yet: Ollama's `-partial` file, locked, filled and hashed."""
 
-`<blob>-partial` has the blob's full size from the start. `<blob>-partial-<N>` is JSON,
-`{"N":0,"Offset":0,"Size":100000000,"Completed":123}`: which bytes part N covers and how many of
-them, from its start, are there. So a download goes on after a crash, ours or Ollama's.
-"""
-
+import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from modelkit.digest import Digest
-from modelkit.errors import Cancelled, store_errors
+from modelkit.errors import Cancelled, StoreError, store_errors
 from modelkit.manifest import Descriptor
+from modelkit.registry.parts import (
+    Part,
+    plan_parts,
+    read_records,
+    remove_records,
+    save_record,
+    tile,
+)
 from modelkit.store import Store
-
-SMALLEST_PART = 16 * 1024 * 1024
-LARGEST_PART = 256 * 1024 * 1024
-PARTS = 16
 
 _SAVE_EVERY = 4 * 1024 * 1024
 _LOCK_PAUSE = 0.1
 _HASH_CHUNK = 1024 * 1024
-_RECORD_LIMIT = 4096
-_MOST_PARTS = 4096
-_RECORD_KEYS = ("N", "Offset", "Size", "Completed")
-
-
-@dataclass
-class Part:
-    """A run of the blob's bytes, filled from its start; everything in bytes."""
-
-    number: int
-    offset: int
-    size: int
-    completed: int = 0
-    saved: int = 0
-
-    @property
-    def position(self) -> int:
-        """Where the next byte goes."""
-        return self.offset + self.completed
-
-    @property
-    def stop(self) -> int:
-        """The offset after the last byte."""
-        return self.offset + self.size
-
-    @property
-    def done(self) -> bool:
-        """Whether every byte is there."""
-        return self.completed == self.size
 
 
 class Partial:
@@ -87,7 +55,7 @@ class Partial:
                 _write_all(self._file, data, part.position)
             part.completed += len(data)
             if part.done or part.completed - part.saved >= _SAVE_EVERY:
-                self._save(part)
+                save_record(self._path, part)
             self._changed.notify_all()
 
     def hash(self) -> Digest | None:
@@ -108,19 +76,19 @@ class Partial:
     def promote(self) -> None:
         """Make the whole, checked file a blob."""
         self._store.promote(self.digest)
-        self._remove_records()
+        remove_records(self._path)
 
     def restart(self) -> None:
         """Forget every byte."""
         with self._changed, store_errors("write", self._path):
-            self._remove_records()
+            remove_records(self._path)
             os.ftruncate(self._file, 0)
             self.parts = self._plan()
 
     def remove(self) -> None:
         """Leave nothing behind."""
         self._path.unlink(missing_ok=True)
-        self._remove_records()
+        remove_records(self._path)
 
     def close(self) -> None:
         """Save what is there and let go of the file; late writers get Cancelled."""
@@ -128,9 +96,10 @@ class Partial:
             if self._closed:
                 return
             self._closed = True
-            for part in self.parts:
-                if part.completed != part.saved and self._path.exists():
-                    self._save(part)
+            with contextlib.suppress(StoreError):  # on a full disk the last records will do
+                for part in self.parts:
+                    if part.completed != part.saved and self._path.exists():
+                        save_record(self._path, part)
             os.close(self._file)
             self._changed.notify_all()
 
@@ -147,42 +116,21 @@ class Partial:
         return self.size
 
     def _plan(self) -> list[Part]:
-        step = min(max(-(-self.size // PARTS), SMALLEST_PART), LARGEST_PART)
-        parts = [
-            Part(number, offset, min(step, self.size - offset))
-            for number, offset in enumerate(range(0, self.size, step))
-        ]
+        parts = plan_parts(self.size)
         with store_errors("write", self._path):
             os.ftruncate(self._file, self.size)
             for part in parts:
-                self._save(part)
+                save_record(self._path, part)
         return parts
 
     def _load(self) -> list[Part] | None:
         """The parts on record, if they cover the file exactly; otherwise None and no records."""
         parts = sorted(read_records(self._path), key=lambda part: part.offset)
         whole = os.fstat(self._file).st_size == self.size
-        if whole and _tile(parts, self.size):
+        if whole and tile(parts, self.size):
             return parts
-        self._remove_records()
+        remove_records(self._path)
         return None
-
-    def _save(self, part: Part) -> None:
-        # One write of a text that only grows: a crash leaves the old record or the new one.
-        values = (part.number, part.offset, part.size, part.completed)
-        text = json.dumps(dict(zip(_RECORD_KEYS, values, strict=True)), separators=(",", ":"))
-        path = self._path.with_name(f"{self._path.name}-{part.number}")
-        with store_errors("write", path):
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                os.pwrite(file, text.encode(), 0)
-            finally:
-                os.close(file)
-        part.saved = part.completed
-
-    def _remove_records(self) -> None:
-        for path in _record_paths(self._path):
-            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -215,21 +163,6 @@ def is_whole(store: Store, descriptor: Descriptor) -> bool:
     return store.has_blob(digest) and store.blob_size(digest) == descriptor.size
 
 
-def read_records(path: Path) -> list[Part]:
-    """The parts recorded beside an unfinished file; unreadable records are passed over."""
-    parts = []
-    for record in _record_paths(path):
-        try:
-            with record.open("rb") as file:
-                value = json.loads(file.read(_RECORD_LIMIT))
-            number, offset, size, completed = (value[key] for key in _RECORD_KEYS)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if all(type(field) is int and field >= 0 for field in (number, offset, size, completed)):
-            parts.append(Part(number, offset, size, completed, saved=completed))
-    return parts
-
-
 def _lock(store: Store, descriptor: Descriptor, waiting: Callable[[int], None]) -> int | None:
     path = store.partial_path(descriptor.digest)
     while not is_whole(store, descriptor):
@@ -257,27 +190,6 @@ def _is_same(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _tile(parts: list[Part], size: int) -> bool:
-    """Whether the parts, by offset, cover 0 to `size` without gap or overlap."""
-    if not parts or len(parts) > _MOST_PARTS or len({part.number for part in parts}) < len(parts):
-        return False
-    return (
-        parts[0].offset == 0
-        and parts[-1].stop == size
-        and all(one.stop == two.offset for one, two in pairwise(parts))
-        and all(part.completed <= part.size for part in parts)
-    )
-
-
-def _record_paths(path: Path) -> list[Path]:
-    prefix = f"{path.name}-"
-    return [
-        found
-        for found in path.parent.glob(f"{prefix}*")
-        if found.name.removeprefix(prefix).isdecimal()
-    ]
 
 
 def _write_all(file: int, data: bytes, offset: int) -> None:

@@ -16,7 +16,8 @@ from modelkit.progress import Progress, Report, silent
 from modelkit.registry.client import RegistryClient
 from modelkit.registry.download import BlobDownload
 from modelkit.registry.jobs import run_jobs
-from modelkit.registry.partial import is_whole, read_records
+from modelkit.registry.partial import is_whole
+from modelkit.registry.parts import read_records
 from modelkit.registry.policy import Policy
 from modelkit.registry.remote_signatures import RemoteSignatures
 from modelkit.registry.signing import keep_signatures, publish_signatures

@@ -5,16 +5,13 @@ import ipaddress
 import platform
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -24,8 +21,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from modelkit.errors import RegistryError, Unreachable, UsageError
-from modelkit.settings import setting
+from modelkit.errors import RegistryError, Unreachable
+from modelkit.registry.connections import new_manager, proxy_for
 from modelkit.version import __version__
 
 USER_AGENT = f"modelkit/{__version__} ({platform.machine()} {platform.system().lower()})"
@@ -37,7 +34,6 @@ _PAUSES = (0.2, 0.6, 1.4)
 _LONGEST_PAUSE = 10.0
 _BUSY = frozenset({429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CONNECTIONS = 16
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Body = bytes | Callable[[], Iterable[bytes]]
@@ -57,7 +53,7 @@ class Transport:
         self.host = host
         self._insecure = insecure
         self._public = public
-        self._managers: dict[tuple[str, bool], PoolManager] = {}
+        self._managers: dict[tuple[str, str | None, bool], PoolManager] = {}
         self._lock = threading.Lock()
 
     def send(
@@ -149,11 +145,13 @@ class Transport:
 
     def _manager(self, url: str) -> PoolManager:
         parts = urlsplit(url)
-        guarded = parts.hostname != urlsplit(f"//{self.host}").hostname and self._is_public
+        hostname = parts.hostname or ""
+        proxy = None if is_loopback(hostname) else proxy_for(parts.scheme, parts.netloc)
+        guarded = hostname != urlsplit(f"//{self.host}").hostname and self._is_public
+        key = (parts.scheme, proxy, guarded)
         with self._lock:
-            key = (parts.scheme, guarded)
             if key not in self._managers:
-                self._managers[key] = _new_manager(*key)
+                self._managers[key] = new_manager(parts.scheme, proxy, public_only=guarded)
             return self._managers[key]
 
     @functools.cached_property
@@ -255,58 +253,3 @@ def _root_cause(error: BaseException) -> str:
 def _retry_after(response: BaseHTTPResponse) -> float:
     text = response.headers.get("Retry-After", "")
     return min(float(text), _LONGEST_PAUSE) if text.isdecimal() else 0.0
-
-
-def _new_manager(scheme: str, guarded: bool) -> PoolManager:
-    manager = PoolManager(
-        maxsize=_CONNECTIONS,
-        ssl_context=_tls_context() if scheme == "https" else None,
-    )
-    if guarded:
-        manager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
-    return manager
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()  # also reads SSL_CERT_FILE
-    authority = setting("CA")
-    if authority is not None:
-        try:
-            context.load_verify_locations(authority)
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the certificate authority {authority}: {error.strerror or error}",
-                hint="MODELKIT_CA names a PEM file",
-            ) from error
-    return context
-
-
-class _PublicHTTPConnection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _require_public(self)
-
-
-class _PublicHTTPSConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _require_public(self)
-
-
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTPConnection
-
-
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPSConnection
-
-
-def _require_public(connection: Any) -> None:
-    # The connected socket is asked, not DNS: a name may resolve differently a moment later.
-    address = connection.sock.getpeername()[0]
-    if not ipaddress.ip_address(address.split("%")[0]).is_global:
-        connection.close()
-        raise RegistryError(
-            f"redirect to the private address {address} ({connection.host}) refused",
-            hint="a registry on the internet has no business there",
-        )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from modelkit.digest import Digest
 from modelkit.errors import Cancelled
 from modelkit.manifest import Descriptor
-from modelkit.registry import partial as partial_module
-from modelkit.registry.partial import Partial, open_partial, read_records
+from modelkit.registry import parts
+from modelkit.registry.partial import Partial, open_partial
+from modelkit.registry.parts import read_records
 from modelkit.registry.ramp import Ramp
 from modelkit.store import Store
 from tests.registry.servers import MIB, pattern
@@ -171,8 +172,8 @@ def test_a_late_writer_cannot_touch_a_closed_file(store: Store) -> None:
 
 
 def test_part_sizes_stay_within_their_bounds(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    monkeypatch.setattr(partial_module, "SMALLEST_PART", 10)
-    monkeypatch.setattr(partial_module, "LARGEST_PART", 100)
+    monkeypatch.setattr(parts, "SMALLEST_PART", 10)
+    monkeypatch.setattr(parts, "LARGEST_PART", 100)
     for size, expected in ((5, [5]), (25, [10, 10, 5]), (320, [20] * 16), (250 * 16, [100] * 40)):
         blob = Descriptor("x", Digest.of(str(size).encode()), size)
         with open_partial(store, blob, never) as partial:

@@ -10,7 +10,7 @@ import pytest
 
 from modelkit.manifest import Manifest
 from modelkit.names import ModelName
-from modelkit.registry.partial import read_records
+from modelkit.registry.parts import read_records
 from modelkit.registry.transfer import pull, push
 from modelkit.store import Store
 from tests.registry.servers import (
@@ -26,22 +26,23 @@ from tests.registry.servers import (
 )
 from tests.registry.test_pull import asked_bytes
 
-PULL = """
+TRANSFER = """
 import sys
 from pathlib import Path
 from modelkit.names import ModelName
-from modelkit.registry.transfer import pull
+from modelkit.registry.transfer import pull, push
 from modelkit.store import Store
-pull(ModelName.parse(sys.argv[1]), Store(Path(sys.argv[2])))
+name, store = ModelName.parse(sys.argv[1]), Store(Path(sys.argv[2]))
 """
+PULL = TRANSFER + "pull(name, store)\n"
 # Not ru_maxrss: it also counts the memory of the process that started this one.
-MEASURE = PULL + "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+PEAK = "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
 SIZE = 48 * MIB
 NAME = ModelName.parse("lab/m:v1")
 
 
-def start_pull(name: ModelName, store: Store, script: str = PULL) -> subprocess.Popen[bytes]:
-    """Pull in a process of its own."""
+def start_transfer(name: ModelName, store: Store, script: str = PULL) -> subprocess.Popen[bytes]:
+    """Pull, or run another script, in a process of its own."""
     command = [sys.executable, "-c", script, name.full, str(store.root)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -77,7 +78,7 @@ def test_a_killed_pull_goes_on_where_it_was(served: tuple[Manifest, Respond], st
 
     with WebServer(slow) as server:
         for at in (1, 10 * MIB, 20 * MIB, 40 * MIB):
-            kill_at(start_pull(server.name(), store), store, manifest, at)
+            kill_at(start_transfer(server.name(), store), store, manifest, at)
             assert store.names() == []
             assert not store.has_blob(manifest.layers[0].digest)
         recorded = bytes_recorded(store, manifest)
@@ -99,7 +100,7 @@ def test_a_kill_at_any_moment_leaves_every_listed_model_whole(
     push(registry.name(), origin)
     delays = [0.1 + 0.04 * step for step in range(14)]
     for delay in delays:
-        process = start_pull(registry.name(), store)
+        process = start_transfer(registry.name(), store)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -116,7 +117,7 @@ def test_processes_that_pull_the_same_model_share_the_download(
 ) -> None:
     manifest, respond = served
     with WebServer(respond) as server:
-        processes = [start_pull(server.name(), store) for _ in range(4)]
+        processes = [start_transfer(server.name(), store) for _ in range(4)]
         for process in processes:
             _, errors = process.communicate(timeout=60)
             assert (process.returncode, errors) == (0, b"")
@@ -136,10 +137,10 @@ def test_whoever_waits_for_a_killed_pull_takes_over(
         return reply
 
     with WebServer(slow) as server:
-        first = start_pull(server.name(), store)
+        first = start_transfer(server.name(), store)
         while bytes_recorded(store, manifest) == 0:
             time.sleep(0.01)
-        second = start_pull(server.name(), store)
+        second = start_transfer(server.name(), store)
         kill_at(first, store, manifest, 8 * MIB)
         _, errors = second.communicate(timeout=60)
         assert (second.returncode, errors) == (0, b"")
@@ -157,7 +158,7 @@ def test_an_interrupt_from_the_keyboard_ends_a_pull_quickly(
         return reply
 
     with WebServer(slow) as server:
-        process = start_pull(server.name(), store)
+        process = start_transfer(server.name(), store)
         while bytes_recorded(store, manifest) == 0:
             assert process.poll() is None
             time.sleep(0.01)
@@ -174,9 +175,10 @@ def test_memory_stays_flat_whatever_the_models_size(
 ) -> None:
     origin = Store(tmp_path / "origin")
     add_model(origin, registry.name(), bytes(200 * MIB))
-    push(registry.name(), origin)
-    process = start_pull(registry.name(), store, MEASURE)
-    output, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, b"")
-    assert 10 * 1024 < int(output) < 120 * 1024
+    for verb, side in (("push", origin), ("pull", store)):
+        script = f"{TRANSFER}{verb}(name, store)\n{PEAK}"
+        process = start_transfer(registry.name(), side, script)
+        output, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, b"")
+        assert 10 * 1024 < int(output) < 120 * 1024, verb
     assert store.check(registry.name()) == []

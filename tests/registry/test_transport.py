@@ -227,3 +227,19 @@ def test_an_authority_file_that_is_missing_is_a_usage_error(
     monkeypatch.setenv("MODELKIT_CA", str(tmp_path / "none.crt"))
     with pytest.raises(UsageError, match=r"none\.crt: No such file"):
         send("https://127.0.0.1:1/")
+
+
+def test_a_proxy_from_the_environment_is_used_but_not_for_loopback(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebServer(lambda _request: Reply()) as proxy, WebServer(lambda _request: Reply()) as near:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "internal.example.com")
+        send(near.url)
+        transport = Transport("registry.example.com", insecure=True, public=True)
+        transport.send("GET", "http://registry.example.com/v2/").close()
+        assert [request.path for request in proxy.requests] == ["http://registry.example.com/v2/"]
+        assert len(near.requests) == 1
+        with pytest.raises(Unreachable):
+            transport.send("GET", "http://internal.example.com/v2/")
+        assert len(proxy.requests) == 1
