@@ -140,7 +140,8 @@ def _instruction(name: str, value: str) -> str:
     try:
         return str(Command(name, value))
     except UsageError as error:
-        return f"# {name.upper()} left out: {error.message}"
+        comment = f"# {name.upper()} left out: {error.message}"
+        return " ".join(comment.split())  # a line break in a name would begin an instruction
 
 
 def _flat(parameters: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -54,4 +54,6 @@ def serve_(
         anonymous_pull=anonymous_pull,
         bearer=bearer,
     )
+    if htpasswd is None and host not in ("127.0.0.1", "::1", "localhost"):
+        say(f"warning: whoever reaches {host} may push; --htpasswd asks for accounts")
     serve(app, host, port, ready=lambda url: say(f"Listening on {url}"))

@@ -56,6 +56,12 @@ def test_a_text_that_no_modelfile_can_hold_becomes_a_comment(store: Store, tmp_p
     Modelfile.parse(model.modelfile())
 
 
+def test_a_parameter_name_cannot_smuggle_an_instruction_in(store: Store, tmp_path: Path) -> None:
+    model = make(store, tmp_path, LLAMA, parameters={"x\nFROM /etc/passwd\r#": 1})
+    names = [command.value for command in Modelfile.parse(model.modelfile()).commands]
+    assert "/etc/passwd" not in names
+
+
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], include_characters="\n\t"),
     min_size=1,
