@@ -24,7 +24,7 @@ from modelkit.serve.api import (
 )
 from modelkit.serve.api.errors import body_of, status_of
 from modelkit.serve.api.state import State, attach, default_scheduler, state
-from modelkit.serve.api.stream import json_response
+from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.connection import Connection, StreamedBody, StreamingRequest
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
@@ -102,7 +102,7 @@ def _handle_errors(app: Quart) -> None:
     @app.errorhandler(Exception)
     async def crashed(error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.path, exc_info=error)
-        return json_response({"error": "internal server error"}, 500)
+        return json_response(INTERNAL_ERROR, 500)
 
 
 def _without_slash() -> Response | None:

@@ -10,7 +10,7 @@ from quart import Blueprint, Response
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
 from modelkit.digest import Digest
-from modelkit.errors import InvalidDigest
+from modelkit.errors import GGUFError, InvalidDigest
 from modelkit.names import ModelName
 from modelkit.progress import Report
 from modelkit.registry.transfer import pull
@@ -61,19 +61,15 @@ async def create() -> Response:
     recipe = _recipe(body, store)
 
     def work(report: Report) -> None:
-        build(
-            recipe,
-            name,
-            store,
-            report=report,
-            pull=lambda base: _pull(base, store, report),
-        )
+        def fetch(base: ModelName) -> None:
+            pull(base, store, report=report)
+
+        try:
+            build(recipe, name, store, report=report, pull=fetch)
+        except GGUFError as error:
+            raise ApiError(400, error.message, error.hint) from error
 
     return await respond(work, body.stream)
-
-
-def _pull(base: ModelName, store: Store, report: Report) -> None:
-    pull(base, store, report=report)
 
 
 def _recipe(body: CreateRequest, store: Store) -> Recipe:

@@ -13,11 +13,13 @@ from modelkit.errors import (
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.scheduler import Busy
 from modelkit.serve.types import InputTooLong, PromptTooLong
+from modelkit.templates import TemplateError
 
 # The first class that fits wins.
 _STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
     (InputTooLong, 400),
     (PromptTooLong, 400),
+    (TemplateError, 400),
     (UsageError, 400),
     (Refused, 403),
     (NotFound, 404),

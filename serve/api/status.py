@@ -8,7 +8,7 @@ from modelkit.version import __version__
 
 blueprint = Blueprint("status", __name__)
 
-OLLAMA_VERSION = "0.19.0"
+OLLAMA_VERSION = "0.22.0"
 """The release whose API this one speaks: clients switch features on by it."""
 
 

@@ -1,9 +1,10 @@
 """Answers of many lines: NDJSON with honest errors, and blocking work that reports its progress."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from quart import Response
 
@@ -11,6 +12,11 @@ from modelkit.errors import Cancelled, ModelkitError
 from modelkit.progress import Progress, Report
 from modelkit.serve.api.codec import encode
 from modelkit.serve.api.errors import body_of
+
+_log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = {"error": "internal server error"}
+"""What a client is told of a defect of ours; the log has the rest."""
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json; charset=utf-8"
@@ -48,6 +54,9 @@ async def _lines(first: object, events: AsyncGenerator[object, None]) -> AsyncIt
                 yield encode(event) + b"\n"
         except ModelkitError as error:
             yield encode(body_of(error)) + b"\n"
+        except Exception:
+            _log.exception("a stream failed")
+            yield encode(INTERNAL_ERROR) + b"\n"
 
 
 async def progress(work: Callable[[Report], object]) -> AsyncGenerator[Progress, None]:
@@ -60,7 +69,8 @@ async def progress(work: Callable[[Report], object]) -> AsyncGenerator[Progress,
     stopped = threading.Event()
 
     def tell(item: Progress | BaseException | None) -> None:
-        if not loop.is_closed():
+        # The loop of a server that has stopped takes nothing any more.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
     def report(item: Progress) -> None:

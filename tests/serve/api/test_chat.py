@@ -1,11 +1,14 @@
 """POST /api/chat: conversations, their messages and what is left of them in a small context."""
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import ollama
 import pytest
 
-from tests.serve.api.harness import Server
+from tests.serve.api.harness import Server, add_model
 
 FAST = {"num_predict": 8, "temperature": 0.0, "num_ctx": 512}
 USER = [{"role": "user", "content": "Hi"}]
@@ -185,3 +188,34 @@ def test_logprobs_of_a_stream_add_up(shared: Server) -> None:
     lines = shared.post("/api/chat", body).lines
     assert sum(len(line.get("logprobs", [])) for line in lines) == 8
     assert len(chat(shared, logprobs=True)["logprobs"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("template", "status", "message"),
+    [
+        (
+            "{{ raise_exception('roles must alternate') }}",
+            400,
+            "the model's chat template refused the messages: roles must alternate",
+        ),
+        ("{% for i in range(99999) %}{{ i * 'x' }}{% endfor %}", 400, None),
+        ("{{ messages[0]['content'] }}", 200, None),
+    ],
+)
+def test_a_template_that_fails_is_a_refusal(
+    server: Server,
+    tiny_llama: Path,
+    tmp_path: Path,
+    template: str,
+    status: int,
+    message: str | None,
+) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_llama, folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": template}))
+    add_model(server.store, "strict", folder)
+    body = {"model": "strict", "messages": USER, "stream": False, "options": FAST}
+    answer = server.post("/api/chat", body)
+    assert answer.status == status, answer.body
+    assert message in (None, answer.json.get("error"))

@@ -205,8 +205,8 @@ def test_a_file_that_is_no_model_is_refused(server: Server) -> None:
     digest = Digest.of(b"hello")
     server.request("POST", f"/api/blobs/{digest}", b"hello")
     answer = create(server, files={"x.gguf": str(digest)})
-    assert answer.status >= 400
-    assert "\n" not in answer.error
+    assert answer.status == 400
+    assert answer.error.startswith("supplied file was not in GGUF format")
     streamed = create(server, files={"x.gguf": str(digest)}, stream=True)
     assert "error" in streamed.lines[-1]
     assert names(server) == []
@@ -214,8 +214,8 @@ def test_a_file_that_is_no_model_is_refused(server: Server) -> None:
 
 def test_an_unknown_quantization_is_refused(server: Server, digest: str) -> None:
     answer = create(server, files={WEIGHTS: digest}, quantize="q99")
-    assert answer.status >= 400
-    assert "q99" in answer.error.lower()
+    assert answer.status == 400
+    assert answer.error.startswith("unsupported quantization type Q99")
 
 
 def test_a_license_is_text_or_a_list_of_texts(server: Server, digest: str) -> None:
