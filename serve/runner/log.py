@@ -8,7 +8,7 @@ from collections import deque
 
 logger = logging.getLogger("modelkit.runner")
 
-_KEPT_LINES = 40
+_KEPT_LINES = 20
 _ROUTINE = ("I ", "W ")
 
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from array import array
-from contextlib import contextmanager
-from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from modelkit.errors import EngineError, ModelkitError, UsageError
+from modelkit.errors import EngineError
+from modelkit.serve.runner.channel import Channel, Mailbox, expect
 from modelkit.serve.runner.frames import (
-    Answer,
-    Body,
-    Cancel,
-    Command,
     Detokenize,
     Embed,
-    Failure,
-    FrameBuffer,
     Generate,
     GetStats,
     Load,
@@ -29,25 +24,22 @@ from modelkit.serve.runner.frames import (
     Tokenize,
     Tokens,
     Vectors,
-    decode_answer,
-    encode,
 )
 from modelkit.serve.runner.log import LogTail, logger
 from modelkit.serve.types import (
     Embedding,
     Finished,
     Generation,
-    InputTooLong,
     LoadedModel,
     LoadOptions,
     ModelFiles,
     Piece,
-    PromptTooLong,
     Stats,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractContextManager
 
 _DIED = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal "
@@ -62,45 +54,37 @@ _ENVIRONMENT = {
 }
 _GRACE = 3.0  # seconds that a process which should end is given before it is killed
 
-T = TypeVar("T")
-
 
 def _ignore(*_: object) -> None:
     """The callback of those who do not care."""
 
 
-class _Link(asyncio.Protocol):
-    """Feeds what arrives on the socket to `receive`, and its end to `lost`."""
-
-    def __init__(self, receive: Callable[[Answer], None], lost: Callable[[], None]) -> None:
-        self._frames = FrameBuffer()
-        self._receive = receive
-        self._lost = lost
-
-    def data_received(self, data: bytes) -> None:
-        for frame in self._frames.feed(data):
-            self._receive(decode_answer(frame))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost()
+async def _spawn(theirs: socket.socket) -> asyncio.subprocess.Process:
+    """A worker process that inherits its end of the socket."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "modelkit.serve.runner.worker"),
+        *(str(theirs.fileno()), str(os.getpid())),
+        pass_fds=[theirs.fileno()],
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={**_ENVIRONMENT, **os.environ},
+    )
 
 
 class RunnerProcess:
     """One model in one child process. Implements modelkit.serve.types.Runner."""
 
     info: LoadedModel
-    _transport: asyncio.Transport
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._log = LogTail()
-        self._ids = count()
-        # A request is here until its last answer has come.
-        self._open: dict[int, asyncio.Queue[Body | EngineError]] = {}
         self._closing = False
         self._death = _DIED
         self._burial: asyncio.Task[None] | None = None
         self._heard: Callable[[], None] = _ignore
+        self._channel = Channel(heard=lambda: self._heard(), lost=self._lost)
         self._stderr = asyncio.create_task(self._read_stderr())
 
     @classmethod
@@ -117,32 +101,21 @@ class RunnerProcess:
         Raises UsageError for bad options, EngineError with llama.cpp's reason in one line, or when
         the child gives no sign of life for `stall_timeout` seconds (None: wait for ever).
         """
-        runner = await cls._spawn()
+        ours, theirs = socket.socketpair()
         try:
+            runner = cls(await _spawn(theirs))
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: runner._channel, sock=ours)
             runner.info = await runner._load(Load(files, options), stall_timeout, progress)
         except BaseException:
             await runner.close()
             raise
-        return runner
-
-    @classmethod
-    async def _spawn(cls) -> RunnerProcess:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "modelkit.serve.runner.worker"),
-                *(str(theirs.fileno()), str(os.getpid())),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                env={**_ENVIRONMENT, **os.environ},
-            )
-        runner = cls(process)
-        loop = asyncio.get_running_loop()
-        runner._transport, _ = await loop.create_connection(
-            lambda: _Link(runner._deliver, runner._lost), sock=ours
-        )
         return runner
 
     @property
@@ -156,19 +129,19 @@ class RunnerProcess:
     async def generate(self, request: Generation) -> AsyncGenerator[Piece | Finished, None]:
         """See Runner.generate."""
         with self._exchange() as (id_, mailbox):
-            self._send(Generate(id_, request))
+            self._channel.send(Generate(id_, request))
             while True:
                 event = await mailbox.get()
                 if isinstance(event, Finished):
                     yield event
                     return
-                yield _expect(event, Piece)
+                yield expect(event, Piece)
 
     async def embed(self, inputs: list[str], *, truncate: bool = True) -> Embedding:
         """See Runner.embed."""
         with self._exchange() as (id_, mailbox):
-            self._send(Embed(id_, inputs, truncate))
-            vectors = _expect(await mailbox.get(), Vectors)
+            self._channel.send(Embed(id_, inputs, truncate))
+            vectors = expect(await mailbox.get(), Vectors)
         rows = [array("f", row).tolist() for row in vectors.rows]
         return Embedding(rows, vectors.prompt_tokens)
 
@@ -177,44 +150,36 @@ class RunnerProcess:
     ) -> list[int]:
         """Token ids of a text."""
         with self._exchange() as (id_, mailbox):
-            self._send(Tokenize(id_, text, add_special, parse_special))
-            return _expect(await mailbox.get(), Tokens).tokens
+            self._channel.send(Tokenize(id_, text, add_special, parse_special))
+            return expect(await mailbox.get(), Tokens).tokens
 
     async def detokenize(self, tokens: list[int]) -> str:
         """The text of tokens; raises UsageError for one the vocabulary does not have."""
         with self._exchange() as (id_, mailbox):
-            self._send(Detokenize(id_, tokens))
-            return _expect(await mailbox.get(), Text).text
+            self._channel.send(Detokenize(id_, tokens))
+            return expect(await mailbox.get(), Text).text
 
     async def stats(self) -> Stats:
         """What the decode loop is doing now; answered between two steps."""
         with self._exchange() as (id_, mailbox):
-            self._send(GetStats(id_))
-            return _expect(await mailbox.get(), Stats)
+            self._channel.send(GetStats(id_))
+            return expect(await mailbox.get(), Stats)
 
     async def close(self) -> None:
         """Terminate the process, kill it if it does not end; open requests fail."""
         self._closing = True
         self._death = "the model was unloaded while it was answering"
         await self._end_process()
-        self._transport.close()
+        self._channel.close()
         await self._stderr
         if self._burial:
             await self._burial
-        self._fail_open()
+        self._channel.fail(self._death)
 
-    @contextmanager
-    def _exchange(self) -> Iterator[tuple[int, asyncio.Queue[Body | EngineError]]]:
-        """A new request's id and mailbox. Leaving before the last answer cancels the request."""
+    def _exchange(self) -> AbstractContextManager[tuple[int, Mailbox]]:
         if not self.alive:
             raise EngineError(self._death)
-        id_ = next(self._ids)
-        mailbox = self._open[id_] = asyncio.Queue()
-        try:
-            yield id_, mailbox
-        finally:
-            if self._open.pop(id_, None) and self.alive:
-                self._send(Cancel(id_))
+        return self._channel.exchange()
 
     async def _load(
         self, command: Load, stall_timeout: float | None, progress: Callable[[float], None]
@@ -222,10 +187,14 @@ class RunnerProcess:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(stall_timeout) as patience:
-                if stall_timeout is not None:
-                    self._heard = lambda: patience.reschedule(loop.time() + stall_timeout)
+
+                def heard() -> None:
+                    if stall_timeout is not None and not patience.expired():
+                        patience.reschedule(loop.time() + stall_timeout)
+
+                self._heard = heard
                 with self._exchange() as (_, mailbox):
-                    self._send(command)
+                    self._channel.send(command)
                     while isinstance(body := await mailbox.get(), LoadProgress):
                         progress(body.fraction)
         except TimeoutError:
@@ -235,18 +204,7 @@ class RunnerProcess:
             ) from None
         finally:
             self._heard = _ignore
-        return _expect(body, LoadedModel)
-
-    def _send(self, command: Command) -> None:
-        self._transport.write(encode(command))
-
-    def _deliver(self, answer: Answer) -> None:
-        self._heard()
-        more = isinstance(answer.body, Piece | LoadProgress)
-        # A request that was cancelled has no mailbox any more.
-        mailbox = self._open.get(answer.id) if more else self._open.pop(answer.id, None)
-        if mailbox:
-            mailbox.put_nowait(answer.body)
+        return expect(body, LoadedModel)
 
     def _lost(self) -> None:
         if not self._closing and self._burial is None:
@@ -259,50 +217,27 @@ class RunnerProcess:
         if not self._closing:
             reason = self._log.reason(self._process.returncode)
             self._death = f"{_DIED}: {reason}"
-            if self._open:
+            if self._channel.busy:
                 logger.error("runner %d died: %s\n%s", self.pid, reason, self._log.text())
-        self._fail_open()
+        self._channel.fail(self._death)
 
     async def _end_process(self) -> None:
         """Wait for the end of a process whose socket is closed or that is asked to end."""
         try:
-            if self._closing and self._process.returncode is None:
-                self._process.terminate()
+            if self._closing:
+                self._signal(signal.SIGTERM)
             await asyncio.wait_for(self._process.wait(), _GRACE)
         except TimeoutError:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
 
     async def _read_stderr(self) -> None:
         stream = self._process.stderr
         while stream and (data := await stream.read(1 << 16)):
             self._heard()
             self._log.feed(data)
-
-    def _fail_open(self) -> None:
-        for mailbox in self._open.values():
-            mailbox.put_nowait(EngineError(self._death))
-        self._open.clear()
-
-
-def _expect(body: Body | EngineError, kind: type[T]) -> T:
-    """The body of that type, or the error it stands for."""
-    if isinstance(body, EngineError):
-        raise body
-    if isinstance(body, Failure):
-        raise _error(body)
-    if not isinstance(body, kind):
-        raise EngineError(f"the runner answered {type(body).__name__} out of turn")
-    return body
-
-
-def _error(failure: Failure) -> ModelkitError:
-    match failure.kind:
-        case "prompt-too-long":
-            return PromptTooLong()
-        case "input-too-long":
-            return InputTooLong()
-        case "usage":
-            return UsageError(failure.message)
-        case "engine":
-            return EngineError(failure.message)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from modelkit.convert import convert
 from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import Finished, Generation, LoadOptions, ModelFiles, Piece, Runner
 from tests.serve.runner.tiny import write_bert, write_llama
+
+_CHECKPOINT = Path(__file__).parents[3] / "fixtures" / "tiny_llama"
 
 Start = Callable[..., Awaitable[RunnerProcess]]
 
@@ -17,6 +20,16 @@ Start = Callable[..., Awaitable[RunnerProcess]]
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_llama(tmp_path_factory.mktemp("llama") / "llama.gguf")
+
+
+@pytest.fixture(scope="session")
+def chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's chat checkpoint (byte-level BPE), converted to f32."""
+    path = tmp_path_factory.mktemp("chat") / "chat.gguf"
+    files = {file.name: file for file in _CHECKPOINT.iterdir()}
+    with path.open("wb") as out:
+        convert(files, out, "f32")
+    return path
 
 
 @pytest.fixture(scope="session")

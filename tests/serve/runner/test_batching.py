@@ -7,6 +7,8 @@ from contextlib import aclosing
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import Finished, Generation, Sampling
 from tests.serve.runner.conftest import Start, collect
@@ -25,8 +27,11 @@ async def _until_idle(runner: RunnerProcess) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_eight_streams_say_what_each_says_alone(start: Start, llama: Path) -> None:
-    runner = await start(llama, num_batch=32)
+@pytest.mark.parametrize("model", ["llama", "chat_llama"])
+async def test_eight_streams_say_what_each_says_alone(
+    start: Start, request: pytest.FixtureRequest, model: str
+) -> None:
+    runner = await start(request.getfixturevalue(model), num_batch=32)
     alone = [await collect(runner, _greedy(prompt)) for prompt in _PROMPTS]
     together = await asyncio.gather(*(collect(runner, _greedy(prompt)) for prompt in _PROMPTS))
     assert [text for text, _ in together] == [text for text, _ in alone]

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+import uvloop
 
 from modelkit.errors import EngineError, UsageError
 from modelkit.serve.runner.log import LogTail
@@ -77,6 +78,29 @@ async def test_closing_a_busy_runner_ends_its_streams(start: Start, llama: Path)
                 pass
     assert not _is_running(runner.pid)
     await runner.close()
+
+
+async def test_a_runner_that_does_not_react_is_killed(
+    start: Start, llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelkit.serve.runner.process._GRACE", 0.2)
+    runner = await start(llama)
+    os.kill(runner.pid, signal.SIGSTOP)
+    await runner.close()
+    assert not _is_running(runner.pid)
+
+
+def test_a_runner_lives_and_dies_on_uvloop_too(llama: Path) -> None:
+    async def run() -> None:
+        runner = await RunnerProcess.start(ModelFiles(str(llama)), LoadOptions(num_ctx=64))
+        short = Generation("ba", Sampling(num_predict=5))
+        assert (await collect(runner, short))[1].tokens == 5
+        os.kill(runner.pid, signal.SIGKILL)
+        with pytest.raises(EngineError, match="unexpectedly stopped"):
+            await _drain(runner)
+        await runner.close()
+
+    uvloop.run(run())
 
 
 async def test_a_runner_leaves_no_descriptor_behind(llama: Path) -> None:

@@ -1,0 +1,111 @@
+"""Requests and answers over a socket to a runner: each request has a mailbox for its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from modelkit.errors import EngineError, ModelkitError, UsageError
+from modelkit.serve.runner.frames import (
+    Body,
+    Cancel,
+    Command,
+    Failure,
+    FrameBuffer,
+    LoadProgress,
+    decode_answer,
+    encode,
+)
+from modelkit.serve.types import InputTooLong, Piece, PromptTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Mailbox: TypeAlias = "asyncio.Queue[Body | EngineError]"
+
+T = TypeVar("T")
+
+
+class Channel(asyncio.Protocol):
+    """The server's end of the socket. `heard` is called for every answer, `lost` at its end."""
+
+    def __init__(self, heard: Callable[[], None], lost: Callable[[], None]) -> None:
+        self._heard = heard
+        self._lost = lost
+        self._frames = FrameBuffer()
+        self._ids = count()
+        # A request is here until its last answer has come.
+        self._open: dict[int, Mailbox] = {}
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Does any request wait for an answer?"""
+        return bool(self._open)
+
+    @contextmanager
+    def exchange(self) -> Iterator[tuple[int, Mailbox]]:
+        """A new request's id and mailbox. Leaving before the last answer cancels the request."""
+        id_ = next(self._ids)
+        mailbox = self._open[id_] = asyncio.Queue()
+        try:
+            yield id_, mailbox
+        finally:
+            if self._open.pop(id_, None):
+                self.send(Cancel(id_))
+
+    def send(self, command: Command) -> None:
+        if self._transport and not self._transport.is_closing():
+            self._transport.write(encode(command))
+
+    def fail(self, message: str) -> None:
+        """End every open request with an EngineError."""
+        for mailbox in self._open.values():
+            mailbox.put_nowait(EngineError(message))
+        self._open.clear()
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # No isinstance: uvloop's transports are not asyncio's by inheritance.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard()
+        for frame in self._frames.feed(data):
+            answer = decode_answer(frame)
+            more = isinstance(answer.body, Piece | LoadProgress)
+            # A request that was cancelled has no mailbox any more.
+            mailbox = self._open.get(answer.id) if more else self._open.pop(answer.id, None)
+            if mailbox:
+                mailbox.put_nowait(answer.body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+
+
+def expect(body: Body | EngineError, kind: type[T]) -> T:
+    """The body of that type, or the error it stands for."""
+    if isinstance(body, EngineError):
+        raise body
+    if isinstance(body, Failure):
+        raise _error(body)
+    if not isinstance(body, kind):
+        raise EngineError(f"the runner answered {type(body).__name__} out of turn")
+    return body
+
+
+def _error(failure: Failure) -> ModelkitError:
+    match failure.kind:
+        case "prompt-too-long":
+            return PromptTooLong()
+        case "input-too-long":
+            return InputTooLong()
+        case "usage":
+            return UsageError(failure.message)
+        case "engine":
+            return EngineError(failure.message)
