@@ -131,7 +131,7 @@ def _blob(name: str, text: str, store: Store) -> Path:
         raise ApiError(400, "invalid digest format") from None
     blob = store.blob_path(digest)
     if not store.has_blob(digest):
-        raise ApiError(500, f"open {blob}: no such file or directory")
+        raise ApiError(400, f"open {blob}: no such file or directory")
     return blob
 
 
@@ -142,4 +142,4 @@ def _licenses(value: object) -> tuple[str, ...]:
         return (value,)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise ApiError(500, f"json: cannot unmarshal {type(value).__name__} into a list of strings")
+    raise ApiError(400, f"json: cannot unmarshal {type(value).__name__} into a list of strings")

@@ -95,11 +95,11 @@ async def embeddings() -> Response:
     if not body.prompt:
         await loading.load(state().scheduler)
         return json_response({"embedding": []})
-    try:
-        async with loading.lease(state().scheduler) as runner:
+    async with loading.lease(state().scheduler) as runner:
+        try:
             result = await runner.embed([body.prompt], truncate=False)
-    except ModelkitError as error:
-        raise ApiError(500, error.message, error.hint) from error
+        except ModelkitError as error:
+            raise ApiError(500, error.message, error.hint) from error
     if _is_raw(loading.model):
         return json_response({"embedding": result.vectors[0]})
     return json_response({"embedding": unit_vectors(result.vectors)[0]})

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from quart import Response
 
+from modelkit import gojson
 from modelkit.durations import keep_alive_seconds
 from modelkit.model import Model
 from modelkit.serve.api.errors import ApiError
@@ -173,8 +174,8 @@ def _check_format(form: object) -> None:
         return
     if form == "json" or isinstance(form, dict):
         raise NotSupported("structured output (format)")
-    raw = json.dumps(json.dumps(form, separators=(",", ":")))
-    raise ApiError(500, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
+    raw = json.dumps(gojson.dumps(form).decode(), ensure_ascii=False)
+    raise ApiError(400, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
 
 
 def _check_base64(text: str) -> None:

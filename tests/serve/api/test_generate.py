@@ -209,7 +209,7 @@ def test_a_go_template_is_refused_by_name(shared: Server) -> None:
         ({"keep_alive": True}, 400, "Unsupported type: 'bool'"),
         (
             {"format": "xml"},
-            500,
+            400,
             'invalid format: "\\"xml\\""; expected "json" or a valid JSON Schema object',
         ),
         ({"format": "json"}, 501, "structured output (format) is not supported yet"),

@@ -198,7 +198,7 @@ def test_a_blob_that_is_missing_is_named(server: Server) -> None:
     digest = Digest.of(b"nothing")
     answer = create(server, files={"x.gguf": str(digest)})
     path = server.store.blob_path(digest)
-    assert (answer.status, answer.error) == (500, f"open {path}: no such file or directory")
+    assert (answer.status, answer.error) == (400, f"open {path}: no such file or directory")
 
 
 def test_a_file_that_is_no_model_is_refused(server: Server) -> None:
@@ -221,7 +221,7 @@ def test_an_unknown_quantization_is_refused(server: Server, digest: str) -> None
 def test_a_license_is_text_or_a_list_of_texts(server: Server, digest: str) -> None:
     assert create(server, files={WEIGHTS: digest}, license="MIT").status == 200
     assert show(server)["license"] == "MIT"
-    assert create(server, files={WEIGHTS: digest}, license=5).status == 500
+    assert create(server, files={WEIGHTS: digest}, license=5).status == 400
 
 
 def test_names_that_differ_in_case_are_one_model(server: Server, digest: str) -> None:

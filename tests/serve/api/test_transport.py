@@ -4,6 +4,8 @@ import http.client
 import socket
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelkit.store import Store
 from tests.serve.api.harness import Server, running
@@ -284,3 +286,65 @@ def test_a_body_that_never_ends_its_json_is_refused(shared: Server) -> None:
         assert connection.getresponse().status == 413
     finally:
         connection.close()
+
+
+FIELDS = [
+    "model",
+    "name",
+    "prompt",
+    "suffix",
+    "system",
+    "template",
+    "context",
+    "stream",
+    "raw",
+    "format",
+    "keep_alive",
+    "images",
+    "options",
+    "think",
+    "truncate",
+    "shift",
+    "logprobs",
+    "top_logprobs",
+    "messages",
+    "tools",
+    "input",
+    "dimensions",
+    "source",
+    "destination",
+    "files",
+    "adapters",
+    "license",
+    "parameters",
+    "quantize",
+    "info",
+    "verbose",
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "seed", "stop", "top_k", "num_keep"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["generate", "chat", "embed", "show", "copy", "create"]),
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
+    st.booleans(),
+)
+def test_no_request_makes_the_server_fail(
+    shared: Server, endpoint: str, body: dict[str, object], sane: bool
+) -> None:
+    if sane:
+        body |= {"model": "tiny", "stream": False}
+        body["options"] = {"num_predict": 2, "num_ctx": 128, "temperature": body.get("options")}
+    answer = shared.post(f"/api/{endpoint}", body)
+    assert answer.status < 500 or answer.status == 501, answer.body
+    assert answer.status < 400 or set(answer.json) <= {"error", "hint"}
