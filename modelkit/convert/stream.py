@@ -13,11 +13,11 @@ from modelkit.convert.safetensors import SourceTensor
 from modelkit.errors import ConvertError
 from modelkit.gguf.writer import Buffer
 
-CHUNK = 4 << 20  # bytes of source data
+CHUNK = 1 << 20  # bytes of source data; fits the processor's cache
 
 Array = np.ndarray[Any, Any]
-# bfloat16 has no numpy type: it is carried as its bits
-_NUMPY_TYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}
+# Both 16-bit types are carried as their bits: numpy has no bfloat16
+_NUMPY_TYPES = {"F32": "<f4", "F16": "<u2", "BF16": "<u2", "F64": "<f8"}
 
 
 class Streamer:
@@ -29,56 +29,73 @@ class Streamer:
 
     def chunks(self, tensor: PlannedTensor) -> Iterator[Buffer]:
         """The tensor's bytes, in order. A chunk is only valid until the next one is asked for."""
-        source = tensor.source
+        source, target = tensor.source, tensor.plan.type.name
         if isinstance(source, bytes):
             yield source
             return
-        change = self._change(source.dtype, tensor.plan.type.name)
+        change = _change(source.dtype, target)
         for piece in _read(source, self._chunk_size(tensor, source)):
             values = np.frombuffer(piece, _NUMPY_TYPES[source.dtype])
             if tensor.heads:
                 values = _interleave(values, source.shape, tensor.heads)
-            if change is not None:
-                values = change(values)
-            yield values.data.cast("B")
+            changed = change(values)
+            if target == "F16" and source.dtype != "F16":
+                self.overflows += _new_infinities(values, changed)
+            yield changed.data.cast("B")
 
     def _chunk_size(self, tensor: PlannedTensor, source: SourceTensor) -> int:
         """Whole heads when rows move inside a head, else whole values."""
         unit = source.nbytes // tensor.heads if tensor.heads else 8
         return max(unit, self._chunk // unit * unit)
 
-    def _change(self, source: str, target: str) -> Callable[[Array], Array] | None:
-        if source == target:
-            return None
 
-        def change(values: Array) -> Array:
-            wide = _widen(values) if source == "BF16" else values.astype("<f4", copy=False)
-            if target == "F16":
-                return self._to_float16(wide)
-            return _to_bfloat16(wide) if target == "BF16" else wide
-
-        return change
-
-    def _to_float16(self, values: Array) -> Array:
-        with np.errstate(over="ignore"):
-            halves = values.astype("<f2")
-        infinite = np.count_nonzero(halves.view("<u2") & 0x7FFF == 0x7C00)
-        if infinite:
-            self.overflows += int(infinite - np.count_nonzero(np.isinf(values)))
-        return halves
+def _change(source: str, target: str) -> Callable[[Array], Array]:
+    """The function from values of one type to those of another."""
+    if source == target:
+        return lambda values: values
+    if source in ("F16", "BF16"):
+        # There are only 65536 values: each is converted once and then looked up
+        bits = np.arange(1 << 16, dtype="<u2")
+        wide = _widened(bits) if source == "BF16" else bits.view("<f2").astype("<f4")
+        table = _narrowed(wide, target)
+        return lambda values: table.take(values, mode="wrap")
+    return lambda values: _narrowed(values.astype("<f4", copy=False), target)
 
 
-def _widen(bits: Array) -> Array:
+def _narrowed(values: Array, target: str) -> Array:
+    """float32 in the target's type; values too large for float16 become infinite."""
+    if target == "F32":
+        return values
+    if target == "BF16":
+        return _bfloat16(values)
+    with np.errstate(over="ignore"):
+        halves: Array = values.astype("<f2")
+    return halves
+
+
+def _widened(bits: Array) -> Array:
     """bfloat16 to float32: the bits are the upper half."""
     return (bits.astype("<u4") << 16).view("<f4")
 
 
-def _to_bfloat16(values: Array) -> Array:
+def _bfloat16(values: Array) -> Array:
     """float32 to the nearest bfloat16, ties to even; a NaN stays a (quiet) NaN."""
     bits = values.view("<u4")
-    quiet = (bits & 0xFFFF0000) | 0x400000
-    rounded = bits + 0x7FFF + ((bits >> 16) & 1)
-    return (np.where(np.isnan(values), quiet, rounded) >> 16).astype("<u2")
+    rounded: Array = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    nan = np.isnan(values)
+    if nan.any():
+        rounded = np.where(nan, bits >> 16 | 0x40, rounded)
+    narrow: Array = rounded.astype("<u2")
+    return narrow
+
+
+def _new_infinities(values: Array, halves: Array) -> int:
+    """How many of the float16 values are infinite where the source (not float16) was not."""
+    infinite = np.count_nonzero(halves.view("<u2") & 0x7FFF == 0x7C00)
+    if not infinite:
+        return 0
+    before = values & 0x7FFF == 0x7F80 if values.dtype == "<u2" else np.isinf(values)
+    return int(infinite - np.count_nonzero(before))
 
 
 def _interleave(values: Array, shape: tuple[int, ...], heads: int) -> Array:

@@ -93,7 +93,8 @@ def _pattern(step: dict[str, object]) -> str | None:
     """The regular expression of a Split that keeps both the matches and what lies between."""
     pattern = step.get("pattern")
     plain = step.get("behavior") in ("Isolated", "Removed") and step.get("type") == "Split"
-    # Qwen2's files say "Isolated" and not inverted; "Removed" and inverted means the same there
+    # Inverted, the matches are the words and what lies between is removed: the patterns we know
+    # match every character, so nothing lies between
     kept = (step.get("behavior") == "Removed") == (step.get("invert") is True)
     if plain and kept and isinstance(pattern, dict) and isinstance(pattern.get("Regex"), str):
         return str(pattern["Regex"])
