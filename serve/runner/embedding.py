@@ -120,6 +120,9 @@ class Embedder:
             for job in jobs.values():
                 job.failure, job.cancelled = error.message, True
             return list(jobs.values())
+        finally:
+            for slot in range(len(inputs)):
+                self._context.remove(slot)
         return [job for job in jobs.values() if job.done]
 
     def _take(self) -> list[_Input]:
@@ -138,7 +141,6 @@ class Embedder:
 
     def _decode(self, inputs: list[_Input]) -> None:
         for slot, (_, tokens) in enumerate(inputs):
-            self._context.remove(slot)
             for start in range(0, len(tokens), self._capacity):
                 if len(self._batch) == self._capacity:
                     self._run()

@@ -117,6 +117,14 @@ async def test_a_decoder_reads_a_text_longer_than_a_batch(start: Start, llama: P
     _assert_same(small.vectors, large.vectors)
 
 
+async def test_earlier_texts_leave_no_trace_in_the_cache(start: Start, llama: Path) -> None:
+    runner = await start(llama, num_ctx=256)
+    alone = await runner.embed(["ba " * 200])
+    for _ in range(3):
+        await runner.embed(["be " * 40] * 30)
+        _assert_same((await runner.embed(["ba " * 200])).vectors, alone.vectors)
+
+
 async def test_an_encoder_embeds_while_another_runner_generates(
     start: Start, llama: Path, bert: Path
 ) -> None:
