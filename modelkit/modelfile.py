@@ -2,17 +2,13 @@
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from modelkit.errors import ModelfileError, UsageError
-from modelkit.grammar import load
 from modelkit.grammar.errors import MISTAKES, ROLES, Fault, counted_line, explain
 from modelkit.grammar.positions import Lines
-
-if TYPE_CHECKING:
-    from lark import Token, Tree
+from modelkit.syntax import Instruction, Node, read_nodes
 
 # FROM is called "model", as in the reference; a parameter goes by its own name.
 _KEYWORDS = {
@@ -101,7 +97,7 @@ class Modelfile:
 
         Bytes are UTF-8, or what their byte order mark says (UTF-8, UTF-16LE, UTF-16BE).
         """
-        source = _decode(text, filename) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+        source = decode(text, filename) if isinstance(text, bytes) else text.removeprefix("\ufeff")
         return _Reader(source, filename).read()
 
     def __str__(self) -> str:
@@ -131,70 +127,70 @@ class _Reader:
         self.warnings: list[str] = []
 
     def read(self) -> Modelfile:
-        commands = tuple(self._command(node) for node in self._instructions())
+        instructions = (node for node in self._nodes() if isinstance(node, Instruction))
+        commands = tuple(self._command(node) for node in instructions)
         if not any(command.name == "model" for command in commands):
             raise self._error(MISTAKES["no FROM"].at(len(self.source)))
         return Modelfile(commands, self.filename, self.source, tuple(self.warnings))
 
-    def _instructions(self) -> "Iterator[Tree[Token]]":
-        from lark import Tree
+    def _nodes(self) -> list[Node]:
         from lark.exceptions import UnexpectedInput
 
         try:
-            tree = load("modelfile").parse(self.source)
+            return list(read_nodes(self.source))
         except UnexpectedInput as error:
             raise self._error(explain(error, self.source)) from None
-        return (node for node in tree.children if isinstance(node, Tree))
 
-    def _command(self, node: "Tree[Token]") -> Command:
-        children = cast("list[Token]", node.children)
-        first, tokens = children[0], {token.type: token for token in children}
-        line, column = self.lines.at(_offset(first))
-        value = self._value(tokens, line)
-        if node.data == "message":
-            return Command("message", f"{tokens['ROLE']}: {value}", line, column)
-        if node.data == "parameter":
-            return Command(self._parameter_name(tokens), value, line, column)
-        return Command(_NAMES[first.type], value, line, column)
-
-    def _parameter_name(self, tokens: "dict[str, Token]") -> str:
-        """The name of a PARAMETER; a command's name must not become a second way to write it."""
-        name = tokens.get("NAME")
-        if name is not None and name in _KEYWORDS:
-            instruction = _KEYWORDS[name]
-            mistake = MISTAKES["reserved parameter name"]
-            raise self._error(mistake.at(_offset(name), word=name, instruction=instruction))
-        return str(name or "")
-
-    def _value(self, tokens: "dict[str, Token]", line: int) -> str:
-        for token in tokens.values():
-            self._refuse_control_characters(token)
-        if "TRIPLE" in tokens:
-            return tokens["TRIPLE"][3:-3]
-        if "QUOTED" in tokens:
-            return tokens["QUOTED"][1:-1]
-        value = str(tokens.get("BARE", ""))
-        odd = _ODD_SPACE.search(value)
+    def _command(self, node: Instruction) -> Command:
+        fault = command_fault(node, self.source)
+        if fault:
+            raise self._error(fault)
+        line, column = self.lines.at(node.span.start)
+        odd = dropped_space(node)
         if odd:
             self.warnings.append(
                 f"line {line}: {_code_point(odd[0])}, a kind of space, is dropped from the value;"
                 " put the value in quotes to keep it"
             )
-        return _ODD_SPACE.sub("", value)
-
-    def _refuse_control_characters(self, token: "Token") -> None:
-        forbidden = _FORBIDDEN.search(token)
-        if forbidden:
-            offset = _offset(token) + forbidden.start()
-            line = counted_line(self.source, offset)
-            mistake = MISTAKES["control character"]
-            raise self._error(mistake.at(offset, line=line, character=_code_point(forbidden[0])))
+        name, value = meaning(node)
+        return Command(name, value, line, column)
 
     def _error(self, fault: Fault) -> ModelfileError:
         return _error_at(fault, self.lines, self.filename)
 
 
-def _decode(data: bytes, filename: str) -> str:
+def meaning(node: Instruction) -> tuple[str, str]:
+    """The name and the value of the command that an instruction is."""
+    value = node.text if node.quote else _ODD_SPACE.sub("", node.text)
+    match node.keyword:
+        case "MESSAGE":
+            return "message", f"{node.word}: {value}"
+        case "PARAMETER":
+            return node.word, value
+        case keyword:
+            return _NAMES[keyword], value
+
+
+def dropped_space(node: Instruction) -> re.Match[str] | None:
+    """The first space in the value's text that is not kept."""
+    return None if node.quote else _ODD_SPACE.search(node.text)
+
+
+def command_fault(node: Instruction, source: str) -> Fault | None:
+    """What the grammar allows and a command does not: a reserved name, a control character."""
+    if node.word_span and node.keyword == "PARAMETER" and node.word in _KEYWORDS:
+        mistake, instruction = MISTAKES["reserved parameter name"], _KEYWORDS[node.word]
+        return mistake.at(node.word_span.start, word=node.word, instruction=instruction)
+    forbidden = _FORBIDDEN.search(source, node.span.start, node.line_end(source))
+    if forbidden:
+        offset, character = forbidden.start(), _code_point(forbidden[0])
+        line = counted_line(source, offset)
+        return MISTAKES["control character"].at(offset, line=line, character=character)
+    return None
+
+
+def decode(data: bytes, filename: str) -> str:
+    """The text of a Modelfile, without its byte order mark; raises ModelfileError."""
     mark, encoding = next((bom for bom in _BOMS if data.startswith(bom[0])), (b"", "utf-8"))
     body = data[len(mark) :]
     try:
@@ -224,10 +220,6 @@ def _quote(value: str) -> str:
     if _BARE.fullmatch(value) and not _ODD_SPACE.search(value):
         return value
     return f'"""{value}"""' if '"' in value else f'"{value}"'
-
-
-def _offset(token: "Token") -> int:
-    return token.start_pos or 0
 
 
 def _code_point(character: str) -> str:
