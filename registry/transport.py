@@ -23,6 +23,7 @@ from urllib3.exceptions import (
 
 from modelkit.errors import RegistryError, Unreachable
 from modelkit.registry.connections import new_manager, proxy_for
+from modelkit.settings import flag
 from modelkit.version import __version__
 
 USER_AGENT = f"modelkit/{__version__} ({platform.machine()} {platform.system().lower()})"
@@ -45,8 +46,9 @@ class Transport:
 
     `insecure` allows plain http to any host; without it only to loopback hosts. Credentials in
     `headers` reach the origin they were given for and no other. When the registry is on the
-    public internet, no redirect of its may reach a private or loopback address; `public` says so
-    for a host whose addresses should not be looked up. Safe to share between threads.
+    public internet (`public`, else found by looking up its addresses), no redirect of its may
+    reach a private or loopback address, unless MODELKIT_PRIVATE_REDIRECTS allows it. Safe to
+    share between threads.
     """
 
     def __init__(self, host: str, *, insecure: bool = False, public: bool | None = None) -> None:
@@ -156,8 +158,8 @@ class Transport:
 
     @functools.cached_property
     def _is_public(self) -> bool:
-        if self._public is not None:
-            return self._public
+        if self._public is not None or flag("PRIVATE_REDIRECTS"):
+            return bool(self._public)
         try:
             found = socket.getaddrinfo(urlsplit(f"//{self.host}").hostname, None)
         except OSError:

@@ -11,14 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from modelkit.digest import Digest
-from modelkit.errors import DigestMismatch, NotFound, RegistryError, Unreachable
+from modelkit.errors import Cancelled, DigestMismatch, NotFound, RegistryError, Unreachable
 from modelkit.manifest import Manifest, MediaType
 from modelkit.names import ModelName
+from modelkit.progress import Progress
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.transfer import push
+from modelkit.registry.transfer import pull, push
 from modelkit.registry.upload import upload_bytes
 from modelkit.store import Store
 from tests.registry.servers import (
+    MIB,
     DockerRegistry,
     Reply,
     StartRegistry,
@@ -186,6 +188,26 @@ def test_tls_with_an_authority_of_ones_own(
             patch.setenv(setting, str(authority))
             with RegistryClient(registry.host) as client:
                 client.ping()
+
+
+def test_models_travel_over_tls(
+    start_registry: StartRegistry, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, certificate, key = write_certificates(tmp_path)
+    registry = start_registry(HTTP_TLS_CERTIFICATE=str(certificate), HTTP_TLS_KEY=str(key))
+    monkeypatch.setenv("MODELKIT_CA", str(authority))
+    add_model(store, registry.name(), pattern(20 * MIB))
+    push(registry.name(), store)
+    other = Store(tmp_path / "other")
+
+    def stop(progress: Progress) -> None:
+        if progress.completed > MIB:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        pull(registry.name(), other, report=stop)
+    pull(registry.name(), other)
+    assert other.check(registry.name()) == []
 
 
 def test_tls_where_only_plain_http_is_spoken(registry: DockerRegistry) -> None:

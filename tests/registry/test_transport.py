@@ -168,6 +168,16 @@ def test_a_public_registry_may_not_redirect_to_this_machine(location: str) -> No
     assert inside.requests == []
 
 
+def test_redirects_to_private_addresses_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELKIT_PRIVATE_REDIRECTS", "1")
+    with WebServer(lambda _request: Reply(204)) as inside:
+        transport = Transport("8.8.8.8")
+        assert transport.send("GET", inside.url).status == 204
+        monkeypatch.delenv("MODELKIT_PRIVATE_REDIRECTS")
+        with pytest.raises(RegistryError, match="redirect to the private address"):
+            Transport("8.8.8.8").send("GET", inside.url)
+
+
 def test_a_redirect_out_of_the_web_is_refused(send: Send) -> None:
     with (
         WebServer(
