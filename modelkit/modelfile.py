@@ -189,9 +189,14 @@ def command_fault(node: Instruction, source: str) -> Fault | None:
     return None
 
 
+def byte_order_mark(data: bytes) -> tuple[bytes, str]:
+    """The mark that `data` begins with, maybe empty, and the encoding it announces."""
+    return next((bom for bom in _BOMS if data.startswith(bom[0])), (b"", "utf-8"))
+
+
 def decode(data: bytes, filename: str) -> str:
     """The text of a Modelfile, without its byte order mark; raises ModelfileError."""
-    mark, encoding = next((bom for bom in _BOMS if data.startswith(bom[0])), (b"", "utf-8"))
+    mark, encoding = byte_order_mark(data)
     body = data[len(mark) :]
     try:
         return body.decode(encoding)
@@ -215,9 +220,14 @@ def _error_at(fault: Fault, lines: Lines, filename: str) -> ModelfileError:
     )
 
 
+def needs_quotes(value: str) -> bool:
+    """Whether a bare `value` would be read back as something else."""
+    return not _BARE.fullmatch(value) or bool(_ODD_SPACE.search(value))
+
+
 def _quote(value: str) -> str:
     """`value` as the grammar's BARE where that keeps it whole, else in quotes."""
-    if _BARE.fullmatch(value) and not _ODD_SPACE.search(value):
+    if not needs_quotes(value):
         return value
     return f'"""{value}"""' if '"' in value else f'"{value}"'
 
