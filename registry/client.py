@@ -13,11 +13,11 @@ from modelkit.digest import Digest
 from modelkit.errors import DigestMismatch, NotFound, RegistryError, Unreachable
 from modelkit.manifest import MAX_MANIFEST_SIZE, MediaType
 from modelkit.names import ModelName
-from modelkit.registry.answer import failure, read_body
-from modelkit.registry.auth import Authorizer, denied
-from modelkit.registry.body import BlobBody
-from modelkit.registry.credentials import Credentials
-from modelkit.registry.transport import (
+from modelkit.registry.auth.authorizer import Authorizer, denied
+from modelkit.registry.auth.credentials import Credentials
+from modelkit.registry.http.answer import failure, read_body
+from modelkit.registry.http.body import BlobBody
+from modelkit.registry.http.transport import (
     PATIENCE_SECONDS,
     Body,
     Transport,

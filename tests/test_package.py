@@ -33,7 +33,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_a_name_that_is_not_public_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = modelkit.nonsense  # type: ignore[attr-defined]
+        _ = modelkit.nonsense
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["--version"]])

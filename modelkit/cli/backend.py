@@ -91,8 +91,8 @@ class Local:
 
     def create(self, recipe: Recipe, name: ModelName, report: Report) -> None:
         from modelkit.compiler.build import build
-        from modelkit.registry.policy import Policy
         from modelkit.registry.transfer import pull
+        from modelkit.registry.trust.policy import Policy
 
         def fetch(base: ModelName) -> None:
             pull(base, self.store, report=report, policy=Policy.default())
@@ -100,8 +100,8 @@ class Local:
         build(recipe, name, self.store, report=report, pull=fetch)
 
     def pull(self, name: ModelName, report: Report, *, insecure: bool) -> None:
-        from modelkit.registry.policy import Policy
         from modelkit.registry.transfer import pull
+        from modelkit.registry.trust.policy import Policy
 
         pull(name, self.store, report=report, insecure=insecure, policy=Policy.default())
 

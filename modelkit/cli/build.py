@@ -48,7 +48,7 @@ def build_(
         raise UsageError("--sign works on the local store", hint="leave --host out")
     _compile(ctx, file, model, quantize)
     if signed:
-        from modelkit.registry.signing import sign
+        from modelkit.registry.trust.signing import sign
 
         sign(model, Store.default(), load_key(None))
         say(f"signed {model}")

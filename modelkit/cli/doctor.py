@@ -123,6 +123,6 @@ def _key() -> str:
 
 
 def _policy() -> str:
-    from modelkit.registry.policy import Policy
+    from modelkit.registry.trust.policy import Policy
 
     return str(Policy.default())

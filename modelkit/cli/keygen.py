@@ -22,7 +22,7 @@ def keygen_(path: Path | None, passphrase: bool, as_json: bool) -> None:
     Example: modelkit keygen
              modelkit keygen ci.key --passphrase
     """
-    from modelkit.registry.keys import generate
+    from modelkit.registry.trust.keys import generate
 
     path = path or default_key()
     key = generate(path, ask_new_passphrase() if passphrase else None)

@@ -10,7 +10,7 @@ import click
 from modelkit.settings import home_dir, setting
 
 if TYPE_CHECKING:
-    from modelkit.registry.keys import PrivateKey
+    from modelkit.registry.trust.keys import PrivateKey
 
 
 def default_key() -> Path:
@@ -27,7 +27,7 @@ def ask_new_passphrase() -> bytes:
 
 def load_key(path: Path | None) -> PrivateKey:
     """The private key at `path`, or the default one; MODELKIT_PASSPHRASE unlocks it."""
-    from modelkit.registry.keys import load_private
+    from modelkit.registry.trust.keys import load_private
 
     passphrase = setting("PASSPHRASE")
     return load_private(path or default_key(), passphrase.encode() if passphrase else None)

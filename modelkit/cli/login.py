@@ -16,7 +16,7 @@ def login_(host: str, username: str | None, password_stdin: bool, insecure: bool
     \b
     Example: echo $TOKEN | modelkit login registry.example -u ci --password-stdin
     """
-    from modelkit.registry.auth import login
+    from modelkit.registry.auth.login import login
 
     username = username or click.prompt("Username", err=True)
     if password_stdin:
@@ -35,7 +35,7 @@ def logout_(host: str) -> None:
     \b
     Example: modelkit logout registry.example
     """
-    from modelkit.registry.auth import logout
+    from modelkit.registry.auth.login import logout
 
     known = logout(host)
     click.echo(f"logged out of {host}" if known else f"no credentials for {host}")

@@ -15,6 +15,9 @@ from modelkit.version import __version__
 VERBS = {
     "build": ("build", "Compile a Modelfile into the store."),
     "create": ("build", "Compile a Modelfile, in Ollama's spelling: create NAME -f FILE."),
+    "lint": ("lint", "Find mistakes in Modelfiles, and mend the simple ones."),
+    "fmt": ("fmt", "Rewrite Modelfiles in one style."),
+    "parse": ("parse", "Print the commands of Modelfiles as JSON."),
     "list": ("list", "List models."),
     "show": ("show", "Show what a model is."),
     "run": ("run", "Ask a model, or chat with it."),

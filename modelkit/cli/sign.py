@@ -28,7 +28,7 @@ def sign_(name: str, key: Path | None, as_json: bool) -> None:
     \b
     Example: modelkit sign registry.example/team/llama:v1
     """
-    from modelkit.registry.signing import sign
+    from modelkit.registry.trust.signing import sign
 
     result = sign(ModelName.parse(name), Store.default(), load_key(key))
     fingerprints = sorted({signature.key.fingerprint for signature in result.signatures})

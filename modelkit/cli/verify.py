@@ -47,9 +47,9 @@ def verify_(name: str, keys: tuple[Path, ...], as_json: bool) -> None:
 def _check_signatures(
     name: ModelName, raw: bytes, store: Store, paths: tuple[Path, ...]
 ) -> list[str]:
-    from modelkit.registry.keys import load_public
-    from modelkit.registry.policy import Policy
-    from modelkit.registry.signing import StoreSignatures, verify
+    from modelkit.registry.trust.keys import load_public
+    from modelkit.registry.trust.policy import Policy
+    from modelkit.registry.trust.signing import StoreSignatures, verify
 
     source = StoreSignatures(store, name)
     if not paths:

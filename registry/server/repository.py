@@ -7,10 +7,10 @@ from modelkit.digest import Digest
 from modelkit.errors import BlobNotFound, InvalidName, ManifestError, ModelNotFound
 from modelkit.manifest import MAX_MANIFEST_SIZE, Manifest, MediaType
 from modelkit.names import DEFAULT_HOST, DEFAULT_NAMESPACE, ModelName
-from modelkit.registry import bundle
-from modelkit.registry.claims import compact
 from modelkit.registry.server.answers import OCIError
-from modelkit.registry.signing import StoreSignatures
+from modelkit.registry.trust import bundle
+from modelkit.registry.trust.claims import compact
+from modelkit.registry.trust.signing import StoreSignatures
 from modelkit.store import Store
 
 MANIFEST_TYPES = (

@@ -13,9 +13,9 @@ import urllib3
 from modelkit.digest import Digest
 from modelkit.manifest import Descriptor, Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry.keys import PrivateKey, generate, load_private
 from modelkit.registry.server.app import create_app
 from modelkit.registry.server.serve import listen, run, url_of
+from modelkit.registry.trust.keys import PrivateKey, generate, load_private
 from modelkit.store import Store
 
 NAME = ModelName.parse("registry.example.com/lab/model:v1")

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from modelkit.digest import Digest
 from modelkit.errors import AuthError
-from modelkit.registry import credentials, keys
-from modelkit.registry.auth import Challenge, may_send
+from modelkit.registry.auth import credentials
+from modelkit.registry.auth.authorizer import Challenge, may_send
+from modelkit.registry.auth.credentials import Credentials
+from modelkit.registry.auth.login import login, logout
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.credentials import Credentials
-from modelkit.registry.login import login, logout
+from modelkit.registry.trust import keys
 from tests.registry.servers import DockerRegistry, Reply, Request, Respond, WebServer
 
 HASH_OF_NOTHING = (

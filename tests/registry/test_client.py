@@ -17,7 +17,7 @@ from modelkit.names import ModelName
 from modelkit.progress import Progress
 from modelkit.registry.client import RegistryClient
 from modelkit.registry.transfer import pull, push
-from modelkit.registry.upload import upload_bytes
+from modelkit.registry.transfer.upload import upload_bytes
 from modelkit.store import Store
 from tests.registry.servers import (
     MIB,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from modelkit.errors import AuthError
-from modelkit.registry import credentials
-from modelkit.registry.credentials import Credentials
+from modelkit.registry.auth import credentials
+from modelkit.registry.auth.credentials import Credentials
 
 HELPER = """\
 #!/bin/sh

@@ -9,7 +9,7 @@ from modelkit.digest import Digest
 from modelkit.errors import Cancelled, Unreachable
 from modelkit.manifest import Descriptor
 from modelkit.progress import Progress, silent
-from modelkit.registry.jobs import AT_ONCE, run_jobs
+from modelkit.registry.transfer.jobs import AT_ONCE, run_jobs
 
 
 class Steps:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from modelkit.errors import NotFound, UsageError
-from modelkit.registry.keys import (
+from modelkit.registry.trust.keys import (
     PublicKey,
     generate,
     generate_openssh,

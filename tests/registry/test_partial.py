@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from modelkit.digest import Digest
 from modelkit.errors import Cancelled
 from modelkit.manifest import Descriptor
-from modelkit.registry import parts
-from modelkit.registry.partial import Partial, open_partial
-from modelkit.registry.parts import read_records
-from modelkit.registry.ramp import Ramp
+from modelkit.registry.transfer import parts
+from modelkit.registry.transfer.partial import Partial, open_partial
+from modelkit.registry.transfer.parts import read_records
+from modelkit.registry.transfer.ramp import Ramp
 from modelkit.store import Store
 from tests.registry.servers import MIB, pattern
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from modelkit.errors import Refused
 from modelkit.names import ModelName
-from modelkit.registry.identity import Reference
-from modelkit.registry.keys import PrivateKey
-from modelkit.registry.policy import Policy, Verdict
-from modelkit.registry.requirements import AcceptAnything, Reject, SigstoreSigned
-from modelkit.registry.signing import StoreSignatures, sign
+from modelkit.registry.trust.identity import Reference
+from modelkit.registry.trust.keys import PrivateKey
+from modelkit.registry.trust.policy import Policy, Verdict
+from modelkit.registry.trust.requirements import AcceptAnything, Reject, SigstoreSigned
+from modelkit.registry.trust.signing import StoreSignatures, sign
 from modelkit.store import Store
 from tests.registry.embedded import NAME, add_model, new_key
 
@@ -410,7 +410,7 @@ def test_the_first_policy_file_found_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Path.home()
-    monkeypatch.setattr("modelkit.registry.policy._SYSTEM_POLICY", tmp_path / "system.json")
+    monkeypatch.setattr("modelkit.registry.trust.policy._SYSTEM_POLICY", tmp_path / "system.json")
     assert Policy.default() == Policy.accepting_anything()
     (tmp_path / "system.json").write_text(json.dumps({"default": REJECT}))
     assert Policy.default().source.endswith("system.json")

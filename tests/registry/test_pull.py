@@ -22,11 +22,11 @@ from modelkit.errors import (
 from modelkit.manifest import Manifest, MediaType
 from modelkit.names import ModelName
 from modelkit.progress import Progress
+from modelkit.registry.auth.credentials import store as store_credentials
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.credentials import store as store_credentials
-from modelkit.registry.download import BlobDownload
-from modelkit.registry.policy import Policy
 from modelkit.registry.transfer import pull, push
+from modelkit.registry.transfer.download import BlobDownload
+from modelkit.registry.trust.policy import Policy
 from modelkit.store import Store
 from tests.registry.servers import (
     MIB,
@@ -374,7 +374,7 @@ def asked_bytes(requests: list[Request]) -> int:
 def test_a_server_that_always_breaks_off_is_given_up(
     origin: Store, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelkit.registry.download._PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("modelkit.registry.transfer.download._PAUSES", (0.01, 0.01))
     name = ModelName.parse("lab/m:v1")
     manifest = add_model(origin, name, WEIGHTS)
     steady = serve_model(origin, name)

@@ -13,11 +13,11 @@ from modelkit.errors import Cancelled, ModelNotFound, RegistryError
 from modelkit.manifest import Descriptor, Manifest
 from modelkit.names import ModelName
 from modelkit.progress import Progress
-from modelkit.registry import keys, signing, upload
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.policy import Policy
-from modelkit.registry.transfer import pull, push
-from modelkit.registry.upload import BlobUpload
+from modelkit.registry.transfer import pull, push, upload
+from modelkit.registry.transfer.upload import BlobUpload
+from modelkit.registry.trust import keys, signing
+from modelkit.registry.trust.policy import Policy
 from modelkit.store import Store
 from tests.registry.servers import (
     MIB,

@@ -10,8 +10,8 @@ import pytest
 
 from modelkit.manifest import Manifest
 from modelkit.names import ModelName
-from modelkit.registry.parts import read_records
 from modelkit.registry.transfer import pull, push
+from modelkit.registry.transfer.parts import read_records
 from modelkit.store import Store
 from tests.registry.servers import (
     MIB,

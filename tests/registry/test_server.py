@@ -14,7 +14,7 @@ from modelkit.manifest import Descriptor, Manifest, MediaType
 from modelkit.names import ModelName
 from modelkit.registry.server.answers import OCIError
 from modelkit.registry.server.blob_routes import parse_range
-from modelkit.registry.signing import StoreSignatures, publish_signatures, sign, verify
+from modelkit.registry.trust.signing import StoreSignatures, publish_signatures, sign, verify
 from modelkit.store import Store
 from tests.registry.embedded import Registry, add_model, error_code, new_key, running_registry
 

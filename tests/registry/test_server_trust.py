@@ -10,12 +10,12 @@ from modelkit.digest import Digest
 from modelkit.errors import ModelkitError, Refused
 from modelkit.manifest import Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry import bundle, simplesigning
-from modelkit.registry.identity import MatchExact, MatchRepository
-from modelkit.registry.keys import PrivateKey, PublicKey
-from modelkit.registry.policy import Policy
-from modelkit.registry.signing import StoreSignatures, sign, verify
 from modelkit.registry.transfer import pull, push
+from modelkit.registry.trust import bundle, simplesigning
+from modelkit.registry.trust.identity import MatchExact, MatchRepository
+from modelkit.registry.trust.keys import PrivateKey, PublicKey
+from modelkit.registry.trust.policy import Policy
+from modelkit.registry.trust.signing import StoreSignatures, sign, verify
 from modelkit.store import Store
 from tests.registry.embedded import Registry, add_model, new_key, running_registry
 

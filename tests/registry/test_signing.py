@@ -18,9 +18,9 @@ from modelkit.digest import Digest
 from modelkit.errors import ModelNotFound, SignatureError
 from modelkit.manifest import Descriptor, Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry import bundle, simplesigning
-from modelkit.registry.keys import PublicKey
-from modelkit.registry.signing import (
+from modelkit.registry.trust import bundle, simplesigning
+from modelkit.registry.trust.keys import PublicKey
+from modelkit.registry.trust.signing import (
     Reason,
     StoreSignatures,
     keep_signatures,

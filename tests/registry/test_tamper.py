@@ -12,11 +12,11 @@ import pytest
 from modelkit.digest import Digest
 from modelkit.errors import BlobNotFound, SignatureError, Unreachable
 from modelkit.manifest import Manifest, MediaType
-from modelkit.registry import bundle, simplesigning
-from modelkit.registry.claims import MAX_MANIFEST_SIZE, MAX_PAYLOAD_SIZE, MAX_SIGNATURES
-from modelkit.registry.identity import MatchExact, MatchRepository
-from modelkit.registry.keys import PrivateKey
-from modelkit.registry.signing import (
+from modelkit.registry.trust import bundle, simplesigning
+from modelkit.registry.trust.claims import MAX_MANIFEST_SIZE, MAX_PAYLOAD_SIZE, MAX_SIGNATURES
+from modelkit.registry.trust.identity import MatchExact, MatchRepository
+from modelkit.registry.trust.keys import PrivateKey
+from modelkit.registry.trust.signing import (
     Reason,
     StoreSignatures,
     Verification,

@@ -11,8 +11,8 @@ import pytest
 from urllib3 import BaseHTTPResponse
 
 from modelkit.errors import RegistryError, Unreachable, UsageError
-from modelkit.registry.answer import failure, read_body
-from modelkit.registry.transport import USER_AGENT, Transport, is_loopback, origin
+from modelkit.registry.http.answer import failure, read_body
+from modelkit.registry.http.transport import USER_AGENT, Transport, is_loopback, origin
 from tests.registry.servers import Reply, Request, WebServer, free_port
 
 Send = Callable[..., BaseHTTPResponse]

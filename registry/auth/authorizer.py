@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from modelkit.errors import AuthError
-from modelkit.registry import credentials as docker
-from modelkit.registry.answer import failure, read_body
-from modelkit.registry.credentials import Credentials
-from modelkit.registry.key_challenge import key_paths, sign_request
-from modelkit.registry.transport import Transport, origin
+from modelkit.registry.auth import credentials as docker
+from modelkit.registry.auth.credentials import Credentials
+from modelkit.registry.auth.key_challenge import key_paths, sign_request
+from modelkit.registry.http.answer import failure, read_body
+from modelkit.registry.http.transport import Transport, origin
 
 _PARAMETER = re.compile(r'([a-zA-Z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _TOKEN_LIMIT = 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Any
 from modelkit.digest import Digest
 from modelkit.errors import InvalidDigest, SignatureError
 from modelkit.manifest import Descriptor, Manifest, MediaType
-from modelkit.registry.claims import (
+from modelkit.registry.trust.claims import (
     MAX_SIGNATURES,
     Candidate,
     Claim,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from modelkit.digest import Digest
 from modelkit.errors import AuthError, ModelkitError
-from modelkit.registry.keys import load_private
+from modelkit.registry.trust.keys import load_private
 from modelkit.settings import home_dir
 
 _EMPTY_BODY_HASH = base64.b64encode(Digest.of(b"").hex.encode()).decode()

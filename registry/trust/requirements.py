@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from modelkit.errors import ModelkitError, Refused
 from modelkit.names import ModelName
-from modelkit.registry import identity
-from modelkit.registry.claims import SignatureSource
-from modelkit.registry.keys import PublicKey, load_public
-from modelkit.registry.signing import Signature, verify
+from modelkit.registry.trust import identity
+from modelkit.registry.trust.claims import SignatureSource
+from modelkit.registry.trust.keys import PublicKey, load_public
+from modelkit.registry.trust.signing import Signature, verify
 
 
 class Requirement(Protocol):

@@ -7,7 +7,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from modelkit.errors import RegistryError
-from modelkit.registry.transport import describe
+from modelkit.registry.http.transport import describe
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 

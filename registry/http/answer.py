@@ -6,7 +6,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from modelkit.errors import RegistryError
-from modelkit.registry.transport import describe
+from modelkit.registry.http.transport import describe
 
 _ERROR_LIMIT = 64 * 1024
 _SHOWN = 300

@@ -8,17 +8,17 @@ from modelkit.digest import Digest
 from modelkit.errors import SignatureError
 from modelkit.manifest import Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry import bundle, simplesigning
-from modelkit.registry.claims import (
+from modelkit.registry.trust import bundle, simplesigning
+from modelkit.registry.trust.claims import (
     Candidate,
     SignatureSource,
     SignatureTarget,
     Subject,
 )
-from modelkit.registry.identity import IdentityRule
-from modelkit.registry.keys import PrivateKey, PublicKey
-from modelkit.registry.signature_copy import keep_signatures, publish_signatures
-from modelkit.registry.signature_store import StoreSignatures
+from modelkit.registry.trust.identity import IdentityRule
+from modelkit.registry.trust.keys import PrivateKey, PublicKey
+from modelkit.registry.trust.signature_copy import keep_signatures, publish_signatures
+from modelkit.registry.trust.signature_store import StoreSignatures
 from modelkit.store import Store
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any
 from modelkit.digest import Digest
 from modelkit.errors import InvalidDigest, SignatureError
 from modelkit.manifest import Descriptor, Manifest, MediaType
-from modelkit.registry.claims import (
+from modelkit.registry.trust.claims import (
     MAX_SIGNATURES,
     Candidate,
     Claim,
@@ -26,7 +26,7 @@ from modelkit.registry.claims import (
     read_blob,
     read_manifest,
 )
-from modelkit.registry.keys import PrivateKey
+from modelkit.registry.trust.keys import PrivateKey
 
 FORMAT = "bundle"
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -6,8 +6,8 @@ from modelkit.digest import Digest
 from modelkit.errors import SignatureError
 from modelkit.manifest import Descriptor, Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry import bundle, simplesigning
-from modelkit.registry.claims import (
+from modelkit.registry.trust import bundle, simplesigning
+from modelkit.registry.trust.claims import (
     MAX_SIGNATURES,
     SignatureSource,
     SignatureTarget,
@@ -15,7 +15,7 @@ from modelkit.registry.claims import (
     read_blob,
     read_manifest,
 )
-from modelkit.registry.signature_store import StoreSignatures
+from modelkit.registry.trust.signature_store import StoreSignatures
 from modelkit.store import Store
 
 

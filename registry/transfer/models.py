@@ -14,14 +14,14 @@ from modelkit.manifest import Descriptor, Manifest
 from modelkit.names import ModelName
 from modelkit.progress import Progress, Report, silent
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.download import BlobDownload
-from modelkit.registry.jobs import run_jobs
-from modelkit.registry.partial import is_whole
-from modelkit.registry.parts import read_records
-from modelkit.registry.policy import Policy
-from modelkit.registry.remote_signatures import RemoteSignatures
-from modelkit.registry.signing import keep_signatures, publish_signatures
-from modelkit.registry.upload import BlobUpload
+from modelkit.registry.transfer.download import BlobDownload
+from modelkit.registry.transfer.jobs import run_jobs
+from modelkit.registry.transfer.partial import is_whole
+from modelkit.registry.transfer.parts import read_records
+from modelkit.registry.transfer.remote_signatures import RemoteSignatures
+from modelkit.registry.transfer.upload import BlobUpload
+from modelkit.registry.trust.policy import Policy
+from modelkit.registry.trust.signing import keep_signatures, publish_signatures
 from modelkit.settings import flag
 from modelkit.store import Store
 

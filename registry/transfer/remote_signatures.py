@@ -6,7 +6,7 @@ from modelkit.digest import Digest
 from modelkit.errors import ManifestError, NotFound, RegistryError
 from modelkit.manifest import Manifest
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.upload import upload_bytes
+from modelkit.registry.transfer.upload import upload_bytes
 
 _FALLBACK_TAG = re.compile(r"sha256-([0-9a-f]{64})")
 _ABSENT = frozenset({400, 401, 403, 404, 405})

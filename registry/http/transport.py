@@ -22,7 +22,7 @@ from urllib3.exceptions import (
 )
 
 from modelkit.errors import RegistryError, Unreachable
-from modelkit.registry.connections import new_manager, proxy_for
+from modelkit.registry.http.connections import new_manager, proxy_for
 from modelkit.settings import flag
 from modelkit.version import __version__
 

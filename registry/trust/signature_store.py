@@ -7,8 +7,8 @@ from modelkit.digest import Digest
 from modelkit.errors import BlobNotFound, ManifestError, ModelNotFound
 from modelkit.manifest import Manifest, MediaType
 from modelkit.names import ModelName
-from modelkit.registry import bundle
-from modelkit.registry.claims import MAX_MANIFEST_SIZE
+from modelkit.registry.trust import bundle
+from modelkit.registry.trust.claims import MAX_MANIFEST_SIZE
 from modelkit.store import Store, locks
 
 

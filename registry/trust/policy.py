@@ -12,15 +12,15 @@ from pathlib import Path
 
 from modelkit.errors import Refused
 from modelkit.names import ModelName
-from modelkit.registry.claims import SignatureSource, unique_keys
-from modelkit.registry.requirements import (
+from modelkit.registry.trust.claims import SignatureSource, unique_keys
+from modelkit.registry.trust.requirements import (
     AcceptAnything,
     Invalid,
     Requirement,
     allow_keys,
     parse_requirements,
 )
-from modelkit.registry.signing import Signature
+from modelkit.registry.trust.signing import Signature
 from modelkit.settings import home_dir, setting
 
 MAX_POLICY_SIZE = 1024 * 1024

@@ -1,8 +1,8 @@
 """Sign in to a registry and out again, in docker's configuration."""
 
-from modelkit.registry import credentials
+from modelkit.registry.auth import credentials
+from modelkit.registry.auth.credentials import Credentials
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.credentials import Credentials
 
 
 def login(host: str, username: str, secret: str, *, insecure: bool = False) -> str:

@@ -13,11 +13,11 @@ from modelkit.errors import (
     Unreachable,
 )
 from modelkit.manifest import Descriptor
-from modelkit.registry.body import BlobBody
 from modelkit.registry.client import RegistryClient
-from modelkit.registry.partial import Partial, open_partial
-from modelkit.registry.parts import Part
-from modelkit.registry.ramp import Ramp
+from modelkit.registry.http.body import BlobBody
+from modelkit.registry.transfer.partial import Partial, open_partial
+from modelkit.registry.transfer.parts import Part
+from modelkit.registry.transfer.ramp import Ramp
 from modelkit.store import Store
 
 SMALL = 1024 * 1024

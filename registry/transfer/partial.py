@@ -13,7 +13,7 @@ from pathlib import Path
 from modelkit.digest import Digest
 from modelkit.errors import Cancelled, StoreError, store_errors
 from modelkit.manifest import Descriptor
-from modelkit.registry.parts import (
+from modelkit.registry.transfer.parts import (
     Part,
     plan_parts,
     read_records,

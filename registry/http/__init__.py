@@ -1,0 +1,1 @@
+"""HTTP with one registry: connections, retries, redirects, answers."""

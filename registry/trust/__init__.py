@@ -1,0 +1,1 @@
+"""Keys, signatures and the policy that decides which models to trust."""
