@@ -56,7 +56,7 @@ class Architecture:
     check: Callable[[Config], None]
     metadata: Callable[[Config, Checkpoint], dict[str, Value]]
     rules: Callable[[Config], Iterable[Rule]]
-    rename: Callable[[str], str | None]
+    rename: Callable[[str, Config], str | None]
     computed: Callable[[Config], list[PlannedTensor]]
 
 
@@ -78,7 +78,7 @@ def plan_tensors(
     architecture: Architecture, config: Config, checkpoint: Checkpoint, kind: TensorType
 ) -> list[PlannedTensor]:
     """Match the checkpoint's tensors with the architecture's; ConvertError if they differ."""
-    sources = _renamed(architecture, checkpoint)
+    sources = _renamed(architecture, config, checkpoint)
     planned: list[PlannedTensor] = []
     for rule in architecture.rules(config):
         source = sources.pop(rule.source, None)
@@ -97,10 +97,12 @@ def plan_tensors(
     return planned + architecture.computed(config)
 
 
-def _renamed(architecture: Architecture, checkpoint: Checkpoint) -> dict[str, SourceTensor]:
+def _renamed(
+    architecture: Architecture, config: Config, checkpoint: Checkpoint
+) -> dict[str, SourceTensor]:
     sources: dict[str, SourceTensor] = {}
     for name, tensor in checkpoint.tensors.items():
-        renamed = architecture.rename(name)
+        renamed = architecture.rename(name, config)
         if renamed in sources:
             raise ConvertError(f"two tensors of the checkpoint mean {renamed}")
         if renamed is not None:

@@ -101,7 +101,7 @@ def _both(target: str, source: str, shape: tuple[int, ...]) -> Iterator[Rule]:
     yield Rule(f"{target}.bias", f"{source}.bias", shape[:1])
 
 
-def _rename(name: str) -> str | None:
+def _rename(name: str, _config: Config) -> str | None:
     name = name.removeprefix("bert.")
     if name.startswith(("pooler.", "cls.")) or name == "embeddings.position_ids":
         return None

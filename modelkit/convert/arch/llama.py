@@ -69,7 +69,6 @@ def _rules(config: Config) -> Iterator[Rule]:
     for layer in range(config.integer("num_hidden_layers")):
         yield from _layer(config, f"blk.{layer}", f"model.layers.{layer}")
     yield Rule("output_norm.weight", "model.norm.weight", (hidden,))
-    # With tied embeddings a stored output matrix is a copy that nobody reads
     if not config.boolean("tie_word_embeddings"):
         yield Rule("output.weight", "lm_head.weight", (vocabulary, hidden))
 
@@ -93,9 +92,14 @@ def _layer(config: Config, target: str, source: str) -> Iterator[Rule]:
     yield Rule(f"{target}.ffn_norm.weight", f"{source}.post_attention_layernorm.weight", (hidden,))
 
 
-def _rename(name: str) -> str | None:
+def _rename(name: str, config: Config) -> str | None:
     # Computed from the configuration, not weights
-    return None if name.endswith((".rotary_emb.inv_freq", ".attention.masked_bias")) else name
+    if name.endswith((".rotary_emb.inv_freq", ".attention.masked_bias")):
+        return None
+    # With tied embeddings a stored output matrix is a copy that nobody reads
+    if name == "lm_head.weight" and config.boolean("tie_word_embeddings"):
+        return None
+    return name
 
 
 def _computed(config: Config) -> list[PlannedTensor]:

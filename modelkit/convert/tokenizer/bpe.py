@@ -39,10 +39,12 @@ def _sentencepiece(
     for rank, (left, right) in enumerate(merges):
         ranks.setdefault(left + right, rank)
     for number, token in enumerate(tokens):
-        if kinds[number] is TokenKind.NORMAL and _is_byte(token):
-            kinds[number] = TokenKind.BYTE
+        if kinds[number] is not TokenKind.NORMAL:
+            continue
         if token == model.get("unk_token"):
             kinds[number] = TokenKind.UNKNOWN
+        elif _is_byte(token):
+            kinds[number] = TokenKind.BYTE
     scores = [-float(ranks.get(token, len(merges))) for token in tokens]
     return Vocabulary("llama", "default", tokens, kinds, scores=scores)
 

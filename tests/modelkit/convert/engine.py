@@ -40,6 +40,7 @@ def _ask(what: str, gguf: Path, inputs: list[Any]) -> list[Any]:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
+        cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, f"llama.cpp ended with {done.returncode}: {done.stderr[-2000:]}"
     answer: list[Any] = json.loads(done.stdout)

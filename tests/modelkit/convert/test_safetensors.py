@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.oracle.models import folder
@@ -130,6 +130,7 @@ def test_bad_tensors_are_refused(header: dict[str, Any], message: str, tmp_path:
     assert len(found) < 300
 
 
+@settings(deadline=None)
 @given(header=st.binary(max_size=120), data=st.binary(max_size=16))
 def test_noise_is_refused(
     header: bytes, data: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -139,6 +140,7 @@ def test_noise_is_refused(
     refused(path)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_give_an_error_or_tensors_inside_the_file(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelkit.convert.plan import BF16, F16, F32, PlannedTensor
@@ -45,6 +45,7 @@ FLOATS = st.lists(st.floats(width=32), min_size=1, max_size=40)
 HALVES = st.lists(st.floats(width=16, allow_nan=False), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(values=FLOATS)
 def test_the_same_type_is_copied_bit_by_bit(path: Path, values: list[float]) -> None:
     for dtype, kind in (("F32", F32), ("F16", F16), ("BF16", BF16)):
@@ -53,6 +54,7 @@ def test_the_same_type_is_copied_bit_by_bit(path: Path, values: list[float]) -> 
         assert streamed(path, data, dtype, shape, kind) == data
 
 
+@settings(deadline=None)
 @given(values=HALVES)
 def test_widening_is_exact(path: Path, values: list[float]) -> None:
     expected = np.array(values, "<f4")
@@ -76,6 +78,7 @@ def _nearest_bfloat16(value: float) -> set[int]:
     return {candidates[distances.index(min(distances))]}
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, min_value=-(2.0**127), max_value=2.0**127))
 def test_bfloat16_is_the_nearest(path: Path, value: float) -> None:
     data = struct.pack("<f", value)
@@ -91,6 +94,7 @@ def test_infinity_and_nan_survive_in_bfloat16(path: Path) -> None:
     assert all(number & 0x7FFF > 0x7F80 for number in bits[2:].tolist())
 
 
+@settings(deadline=None)
 @given(values=HALVES)
 def test_float16_is_numpys(path: Path, values: list[float]) -> None:
     data = np.array(values, "<f4")
@@ -98,6 +102,7 @@ def test_float16_is_numpys(path: Path, values: list[float]) -> None:
     assert found == data.astype("<f2").tobytes()
 
 
+@settings(deadline=None)
 @given(
     heads=st.integers(1, 4), half=st.integers(1, 4), columns=st.sampled_from([(), (1,), (3,), (8,)])
 )

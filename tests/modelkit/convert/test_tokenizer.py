@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.bpe import sentencepiece_model
@@ -218,6 +218,7 @@ def test_no_dummy_prefix_is_told_to_the_engine(spm: Files) -> None:
     assert metadata(spm)["add_space_prefix"] is False
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4), st.integers(0, 80))
 def test_a_damaged_sentencepiece_model_is_an_error_or_a_vocabulary(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], size: int

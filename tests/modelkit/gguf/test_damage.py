@@ -3,7 +3,7 @@
 import io
 import tracemalloc
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelkit.errors import GGUFError
@@ -38,6 +38,7 @@ def test_a_file_cut_anywhere_is_refused() -> None:
         assert read(WHOLE[:size]) is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, HEADER_SIZE - 1), st.integers(0, 255)), min_size=1, max_size=8
@@ -50,12 +51,14 @@ def test_changed_bytes_give_an_error_or_a_sound_header(changes: list[tuple[int, 
     read(bytes(data))
 
 
+@settings(deadline=None)
 @given(st.integers(0, HEADER_SIZE - 8), st.sampled_from([1 << n for n in range(0, 64, 3)]))
 def test_a_number_anywhere_in_the_header_can_be_anything(position: int, number: int) -> None:
     for value in (number - 1, number, (1 << 64) - number):
         read(WHOLE[:position] + value.to_bytes(8, "little") + WHOLE[position + 8 :])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_after_a_good_start_is_an_error_or_a_sound_header(noise: bytes) -> None:
     read(WHOLE[:24] + noise)

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelkit.errors import GGUFError
@@ -65,6 +65,7 @@ def _whole_blocks(plan: TensorPlan) -> tuple[int, ...]:
     return (plan.shape[0] * plan.type.block, *plan.shape[1:])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=6), TENSORS)
 def test_what_is_written_is_read_back(
     metadata: dict[str, Value], tensors: list[TensorPlan]
