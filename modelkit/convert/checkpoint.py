@@ -26,6 +26,7 @@ class Checkpoint:
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
+        self._parsed: dict[str, object] = {}
 
     def has(self, name: str) -> bool:
         return name in self._files
@@ -61,10 +62,13 @@ class Checkpoint:
         return self.json(name) if self.has(name) else {}
 
     def any_json(self, name: str) -> object:
-        try:
-            return json.loads(self.text(name))
-        except (ValueError, RecursionError) as error:
-            raise ConvertError(f"{name} is not valid JSON") from error
+        """A JSON file, parsed once."""
+        if name not in self._parsed:
+            try:
+                self._parsed[name] = json.loads(self.text(name))
+            except (ValueError, RecursionError) as error:
+                raise ConvertError(f"{name} is not valid JSON") from error
+        return self._parsed[name]
 
     @cached_property
     def tensors(self) -> dict[str, SourceTensor]:

@@ -59,12 +59,6 @@ class Config:
             raise _unusable(key, value, "true or false")
         return value
 
-    def text(self, key: str) -> str:
-        value = self.get(key)
-        if not isinstance(value, str):
-            raise _unusable(key, value, "a string")
-        return value
-
     def section(self, key: str) -> "Config":
         """A nested object; an absent one is empty."""
         value = self.get(key)
