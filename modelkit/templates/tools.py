@@ -71,7 +71,7 @@ class Property(msgspec.Struct, GoStruct, kw_only=True, omit_defaults=True):
     def go_json(self) -> object:
         """The schema, without what it does not say; a list of one type is that type."""
         optional = {
-            "anyOf": self.any_of and [item.go_json() for item in self.any_of],
+            "anyOf": [item.go_json() for item in self.any_of or []],
             "type": self.kind,
             "items": self.items,
             "description": self.description,
