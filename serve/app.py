@@ -9,6 +9,7 @@ from quart import Quart, Response, current_app, request
 from quart.routing import QuartRule
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from modelkit.asgi.body import BoundedBody, BoundedConnection, BoundedRequest
 from modelkit.errors import ModelkitError
 from modelkit.serve.api import (
     blobs,
@@ -25,7 +26,6 @@ from modelkit.serve.api import (
 from modelkit.serve.api.errors import body_of, status_of
 from modelkit.serve.api.state import State, attach, default_scheduler, state
 from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
-from modelkit.serve.connection import Connection, StreamedBody, StreamingRequest
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
 from modelkit.serve.scheduler import Scheduler
@@ -46,8 +46,8 @@ class _ExactRule(QuartRule):
 
 
 class _App(Quart):
-    asgi_http_class = Connection
-    request_class = StreamingRequest
+    asgi_http_class = BoundedConnection
+    request_class = BoundedRequest
     url_rule_class = _ExactRule  # type: ignore[assignment]
 
 
@@ -123,8 +123,8 @@ def _text(status: int, text: str, **headers: str) -> Response:
 
 
 async def _release_body(response: Response) -> Response:
-    # The receiver must not wait for a reader any more; see connection.py.
-    cast(StreamedBody, request.body).release()
+    # The receiver must not wait for a reader any more; see modelkit/asgi/body.py.
+    cast(BoundedBody, request.body).release()
     return response
 
 

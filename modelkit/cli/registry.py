@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from modelkit.address import Address
 from modelkit.cli.console import say
 from modelkit.store import Store
 
@@ -46,7 +47,8 @@ def serve_(
              modelkit cp llama 127.0.0.1:5000/library/llama
              modelkit push 127.0.0.1:5000/library/llama
     """
-    from modelkit.registry.server import create_app, serve
+    from modelkit.asgi import hosting
+    from modelkit.registry.server import create_app
 
     app = create_app(
         Store(root) if root else Store.default(),
@@ -56,4 +58,5 @@ def serve_(
     )
     if htpasswd is None and host not in ("127.0.0.1", "::1", "localhost"):
         say(f"warning: whoever reaches {host} may push; --htpasswd asks for accounts")
-    serve(app, host, port, ready=lambda url: say(f"Listening on {url}"))
+    with hosting.listen(Address("http", host, port)) as listener:
+        hosting.run(app, listener)

@@ -1,6 +1,5 @@
 """An embedded OCI registry over the model store. Importing it imports Quart."""
 
 from modelkit.registry.server.app import create_app
-from modelkit.registry.server.serve import serve
 
-__all__ = ["create_app", "serve"]
+__all__ = ["create_app"]

@@ -6,11 +6,12 @@ from pathlib import Path
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
+from modelkit.asgi.body import BoundedConnection, BoundedRequest
 from modelkit.errors import ModelkitError
 from modelkit.registry.server import blob_routes, manifest_routes, upload_routes
 from modelkit.registry.server.access import Accounts
 from modelkit.registry.server.answers import OCIError, from_error, json_answer
-from modelkit.registry.server.body import BoundedConnection, BoundedRequest, drain
+from modelkit.registry.server.body import drain
 from modelkit.registry.server.guard import Guard
 from modelkit.registry.server.uploads import Uploads
 from modelkit.store import Store

@@ -10,11 +10,12 @@ from typing import Any
 
 import urllib3
 
+from modelkit.address import Address
+from modelkit.asgi import hosting
 from modelkit.digest import Digest
 from modelkit.manifest import Descriptor, Manifest, MediaType
 from modelkit.names import ModelName
 from modelkit.registry.server.app import create_app
-from modelkit.registry.server.serve import listen, run, url_of
 from modelkit.registry.trust.keys import PrivateKey, generate, load_private
 from modelkit.store import Store
 
@@ -85,24 +86,21 @@ class Registry:
 @contextmanager
 def running_registry(store: Store, **options: Any) -> Iterator[Registry]:
     """An embedded registry on a free loopback port, served from a thread."""
-    listener = listen("127.0.0.1", 0)
-    url = url_of(listener)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    app = create_app(store, **options)
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(run(app, listener, stop.wait)), daemon=True
-    )
-    thread.start()
     http = urllib3.PoolManager(timeout=20, retries=False)
-    try:
-        yield Registry(url, store, http)
-    finally:
-        http.clear()
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
-        assert not thread.is_alive()
-        loop.close()
+    with hosting.listen(Address("http", "127.0.0.1", 0)) as listener:
+        served = hosting.serve(create_app(store, **options), listener, stop.wait)
+        thread = threading.Thread(target=loop.run_until_complete, args=[served], daemon=True)
+        thread.start()
+        try:
+            yield Registry(hosting.url(listener), store, http)
+        finally:
+            http.clear()
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(20)
+            assert not thread.is_alive()
+            loop.close()
 
 
 def error_code(answer: urllib3.BaseHTTPResponse) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from modelkit.asgi.body import HIGH_WATER
 from modelkit.digest import Digest
 from modelkit.errors import DigestMismatch
 from modelkit.registry.server.answers import OCIError
-from modelkit.registry.server.body import HIGH_WATER
 from modelkit.registry.server.uploads import MAX_AGE, Upload, Uploads
 from modelkit.store import Store
 from tests.registry.embedded import Registry, error_code, running_registry

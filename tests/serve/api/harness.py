@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 import ollama
 
 from modelkit.address import Address
+from modelkit.asgi.hosting import listen, serve
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.sources import model_files, relative_names
 from modelkit.names import ModelName
 from modelkit.serve.app import create_app
 from modelkit.serve.scheduler import Scheduler
-from modelkit.serve.server import listen, serve
 from modelkit.store import Store
 
 T = TypeVar("T")

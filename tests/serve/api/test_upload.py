@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from modelkit.asgi.body import HIGH_WATER
 from modelkit.digest import Digest
 from modelkit.serve.app import create_app
-from modelkit.serve.connection import BUFFER
 from modelkit.serve.scheduler import Scheduler
 from modelkit.store import BlobWriter, Store
 
@@ -60,7 +60,7 @@ async def test_an_upload_waits_for_the_disk(store: Store, monkeypatch: pytest.Mo
     app = create_app(store, scheduler=Scheduler())
     upload = asyncio.ensure_future(app(scope, sender.receive, sender.send))  # type: ignore[arg-type]
     await asyncio.sleep(0.3)
-    assert sender.taken <= 2 * BUFFER // len(CHUNK) + 2
+    assert sender.taken <= 2 * HIGH_WATER // len(CHUNK) + 2
     disk.set()
     await asyncio.wait_for(upload, 30)
     assert sender.status == 201

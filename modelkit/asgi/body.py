@@ -1,4 +1,8 @@
-"""Quart's HTTP connection with back pressure: a body larger than memory can be streamed to disk."""
+"""Request bodies that wait for their reader.
+
+Quart reads a body from the socket as fast as it comes, into memory. An upload of many gigabytes
+must instead wait while the disk is slower than the network.
+"""
 
 import asyncio
 from typing import cast
@@ -8,11 +12,12 @@ from quart import Request
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers.request import Body
 
-BUFFER = 1 << 20
+HIGH_WATER = 1024 * 1024
+"""Bytes of one body held in memory before the socket has to wait."""
 
 
-class StreamedBody(Body):
-    """A body that holds at most about BUFFER bytes until its reader takes them."""
+class BoundedBody(Body):
+    """A body that holds about HIGH_WATER bytes at the most until its reader takes them."""
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(expected_content_length, max_content_length)
@@ -21,7 +26,7 @@ class StreamedBody(Body):
 
     async def room(self) -> None:
         """Wait until the reader has caught up, or will read no more."""
-        while len(self._data) >= BUFFER and not self._released:
+        while len(self._data) >= HIGH_WATER and not self._released:
             self._room.clear()
             await self._room.wait()
 
@@ -31,6 +36,7 @@ class StreamedBody(Body):
         self._room.set()
 
     def append(self, data: bytes) -> None:
+        """Take what came from the socket."""
         if not self._released:
             super().append(data)
 
@@ -40,17 +46,19 @@ class StreamedBody(Body):
         return data
 
 
-class StreamingRequest(Request):
-    """A request whose body is a StreamedBody; read it with `async for`."""
+class BoundedRequest(Request):
+    """A request whose body is a BoundedBody; read it with `async for`."""
 
-    body_class = StreamedBody
+    body_class = BoundedBody
+    body: BoundedBody
 
 
-class Connection(ASGIHTTPConnection):
-    """Takes the next part of a body only when there is room for it."""
+class BoundedConnection(ASGIHTTPConnection):
+    """Takes the next piece of a body only when there is room for it."""
 
     async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
-        body = cast(StreamedBody, request.body)
+        """Feed the body until the client has gone."""
+        body = cast(BoundedBody, request.body)
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":

@@ -1,0 +1,100 @@
+"""One listening socket, hypercorn, and a clean end."""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+from quart import Quart
+
+from modelkit.address import Address
+from modelkit.errors import ModelkitError, UsageError
+
+GRACE = 3.0
+"""Seconds that open answers get to end when the server is told to stop."""
+KEEP_ALIVE = 75.0
+"""Seconds an idle connection stays open: registry clients pause while they hash a large blob."""
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket; an empty host means every interface. Raises ModelkitError, UsageError."""
+    if address.scheme != "http":
+        raise UsageError(
+            f"cannot serve {address.scheme}: {address}",
+            hint="listen on http, and put a proxy that speaks TLS in front",
+        )
+    every = address.host in ("", "::")
+    try:
+        if every and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", address.port), family=socket.AF_INET6, dualstack_ipv6=True
+            )
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        return socket.create_server((address.host, address.port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        raise _cannot_listen(address, error) from error
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach the socket."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+def url(listener: socket.socket) -> str:
+    """The socket's address as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: Quart, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; says on stderr where it listens, once it can be stopped."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signal(app, listener))
+
+
+async def serve(app: Quart, listener: socket.socket, stop: Callable[[], Awaitable[object]]) -> None:
+    """Serve the application on a listening socket until `stop` returns."""
+    config = Config()
+    # Hypercorn closes what it is given; the caller's socket stays the caller's.
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = GRACE
+    config.keep_alive_timeout = KEEP_ALIVE
+    config.include_server_header = False
+    await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")
+
+
+async def _until_signal(app: Quart, listener: socket.socket) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    sys.stderr.write(f"Listening on {url(listener)}\n")
+    sys.stderr.flush()
+    await serve(app, listener, stop.wait)
+
+
+def _cannot_listen(address: Address, error: Exception) -> ModelkitError:
+    number = (error.errno or 0) if isinstance(error, OSError) else 0
+    # A failed name lookup has a negative number and a text of its own.
+    reason = os.strerror(number) if number > 0 else getattr(error, "strerror", str(error))
+    in_use = number == errno.EADDRINUSE
+    return ModelkitError(
+        f"cannot listen on {address}: {reason}",
+        hint="is a server already running? stop it, or choose another port"
+        if in_use
+        else "choose another address",
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
