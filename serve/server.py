@@ -5,6 +5,8 @@ import logging
 from modelkit.address import Address
 from modelkit.asgi import hosting
 from modelkit.errors import ModelkitError
+from modelkit.registry.auth.key_challenge import key_paths
+from modelkit.registry.trust.keys import generate_openssh
 from modelkit.serve.app import create_app
 from modelkit.settings import flag
 from modelkit.store import Store
@@ -20,7 +22,18 @@ def run(store: Store, address: Address) -> None:
     with hosting.listen(address) as listener:
         app = create_app(store, loopback=hosting.is_loopback(listener))
         tidy(store)
+        ensure_key()
         hosting.run(app, listener)
+
+
+def ensure_key() -> None:
+    """Make the key that Ollama's registry knows a user by, unless there is one."""
+    if any(path.exists() for path in key_paths()):
+        return
+    try:
+        generate_openssh(key_paths()[0])
+    except ModelkitError as error:
+        _log.warning("no key for registries that ask for one: %s", error)
 
 
 def tidy(store: Store) -> None:

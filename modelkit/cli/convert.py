@@ -17,7 +17,7 @@ from modelkit.cli.console import progress
     type=click.Choice(["auto", "f32", "f16", "bf16"]),
     default="auto",
     show_default=True,
-    help="The weights' type; auto keeps the checkpoint's.",
+    help="The weights' type; auto keeps bf16 and makes everything else f16.",
 )
 def convert_(folder: Path, output: Path, outtype: str) -> None:
     """Convert the Hugging Face checkpoint in FOLDER to one GGUF file.

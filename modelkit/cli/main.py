@@ -36,6 +36,7 @@ VERBS = {
     "login": ("login", "Keep a registry's credentials."),
     "logout": ("login", "Forget a registry's credentials."),
     "registry": ("registry", "The embedded OCI registry."),
+    "verify-store": ("verify_store", "Read and hash every blob of every model."),
     "prune": ("prune", "Remove what no model uses any more."),
     "doctor": ("doctor", "Say what is installed, whether it works, and how to mend it."),
 }
@@ -72,7 +73,7 @@ class Verbs(click.Group):
 
 def _name(verb: str) -> str:
     # `list` would hide the built-in in its own module.
-    return f"{verb}_"
+    return f"{verb.replace('-', '_')}_"
 
 
 def _nearest(verb: str) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from gguf import GGML_QUANT_VERSION, LlamaFileType
+
 from modelkit.convert import arch
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.config import Config
-from modelkit.convert.plan import FILE_TYPES, PlannedTensor, output_type, plan_tensors
+from modelkit.convert.plan import PlannedTensor, output_type, plan_tensors
 from modelkit.convert.sampling import sampling_metadata
 from modelkit.convert.stream import Streamer
 from modelkit.convert.tokenizer import tokenizer_metadata
@@ -15,7 +17,12 @@ from modelkit.gguf.writer import GGUFWriter, SupportsWrite
 from modelkit.progress import Progress, Report
 
 STATUS = "converting model"
-_QUANTIZATION_VERSION = 2
+# general.file_type of a file whose matrices have this type
+_FILE_TYPES = {
+    "F32": LlamaFileType.ALL_F32,
+    "F16": LlamaFileType.MOSTLY_F16,
+    "BF16": LlamaFileType.MOSTLY_BF16,
+}
 
 
 def run(files: Mapping[str, Path], out: SupportsWrite, outtype: str, report: Report) -> None:
@@ -34,8 +41,8 @@ def run(files: Mapping[str, Path], out: SupportsWrite, outtype: str, report: Rep
         "general.type": Value.string("model"),
         **sampling_metadata(checkpoint),
         **architecture.metadata(config, checkpoint),
-        "general.file_type": Value.uint32(FILE_TYPES[kind.name]),
-        "general.quantization_version": Value.uint32(_QUANTIZATION_VERSION),
+        "general.file_type": Value.uint32(_FILE_TYPES[kind.name]),
+        "general.quantization_version": Value.uint32(GGML_QUANT_VERSION),
         **tokenizer_metadata(checkpoint, config),
     }
     _write(GGUFWriter(out, metadata, [tensor.plan for tensor in tensors]), tensors, report)

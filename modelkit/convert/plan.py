@@ -14,8 +14,6 @@ from modelkit.gguf.writer import TensorPlan
 
 OUTPUT_TYPES = ("auto", "f32", "f16", "bf16")
 F32, F16, BF16 = (TENSOR_TYPES_BY_NAME[name] for name in ("F32", "F16", "BF16"))
-# llama_ftype numbers, for general.file_type
-FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}
 CONVERTIBLE = ("F32", "F16", "BF16", "F64")
 
 

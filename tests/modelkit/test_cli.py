@@ -151,6 +151,14 @@ def test_verify_obeys_the_policy(modelkit: Modelkit, models: Store) -> None:
     modelkit.fails(4, "verify", "foo")
 
 
+def test_verify_store_names_the_damaged_models(modelkit: Modelkit, models: Store) -> None:
+    model(models, "good")
+    manifest = model(models, "bad", weights=b"others")
+    assert modelkit("verify-store").out == "2 models are whole\n"
+    models.blob_path(manifest.layers[0].digest).write_bytes(b"damage")
+    assert "1 of 2 models are damaged: bad:latest" in modelkit.fails(1, "verify-store")
+
+
 def test_sign_without_a_key_says_how_to_make_one(modelkit: Modelkit, models: Store) -> None:
     model(models, "foo")
     assert "modelkit keygen" in modelkit.fails(3, "sign", "foo")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from gguf import PoolingType
+
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.config import Config
 from modelkit.convert.plan import Architecture, PlannedTensor, Rule
@@ -20,8 +22,8 @@ DEFAULTS: dict[str, object] = {
     "type_vocab_size": 2,
     "vocab_size": 30522,
 }
-# sentence-transformers' pooling modes and llama.cpp's numbers for them
-_POOLING = {"mean": 1, "cls": 2, "lasttoken": 3}
+# sentence-transformers' pooling modes in llama.cpp's terms
+_POOLING = {"mean": PoolingType.MEAN, "cls": PoolingType.CLS, "lasttoken": PoolingType.LAST}
 
 
 def _check(config: Config) -> None:
@@ -55,7 +57,7 @@ def _pooling(checkpoint: Checkpoint) -> dict[str, Value]:
     return {}
 
 
-def _pooling_type(config: dict[str, object], name: str) -> int:
+def _pooling_type(config: dict[str, object], name: str) -> PoolingType:
     flags = ("mean_tokens", "mean"), ("cls_token", "cls"), ("lasttoken", "lasttoken")
     chosen = [mode for flag, mode in flags if config.get(f"pooling_mode_{flag}") is True]
     mode = chosen[0] if chosen else config.get("pooling_mode")

@@ -1,11 +1,12 @@
 """Byte-pair vocabularies of tokenizer.json: byte-level (GPT-2, Llama 3) and SentencePiece's."""
 
+from gguf import TokenType
+
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.shown import shown
 from modelkit.convert.tokenizer.pretokenizer import pretokenizer_name
 from modelkit.convert.tokenizer.vocabulary import (
     SPACE,
-    TokenKind,
     Vocabulary,
     added_tokens,
     place,
@@ -30,7 +31,7 @@ def load_bpe(checkpoint: Checkpoint, model: dict[str, object], size: int) -> Voc
 
 def _sentencepiece(
     tokens: list[str],
-    kinds: list[TokenKind],
+    kinds: list[TokenType],
     merges: list[tuple[str, str]],
     model: dict[str, object],
 ) -> Vocabulary:
@@ -39,12 +40,12 @@ def _sentencepiece(
     for rank, (left, right) in enumerate(merges):
         ranks.setdefault(left + right, rank)
     for number, token in enumerate(tokens):
-        if kinds[number] is not TokenKind.NORMAL:
+        if kinds[number] is not TokenType.NORMAL:
             continue
         if token == model.get("unk_token"):
-            kinds[number] = TokenKind.UNKNOWN
+            kinds[number] = TokenType.UNKNOWN
         elif _is_byte(token):
-            kinds[number] = TokenKind.BYTE
+            kinds[number] = TokenType.BYTE
     scores = [-float(ranks.get(token, len(merges))) for token in tokens]
     return Vocabulary("llama", "default", tokens, kinds, scores=scores)
 

@@ -3,10 +3,11 @@
 import struct
 from typing import NamedTuple
 
+from gguf import TokenType
+
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.tokenizer.protobuf import fields
 from modelkit.convert.tokenizer.vocabulary import (
-    TokenKind,
     Vocabulary,
     configured_tokens,
     listed_tokens,
@@ -25,7 +26,7 @@ class Piece(NamedTuple):
 
     text: str = ""
     score: float = 0.0
-    kind: TokenKind = TokenKind.NORMAL
+    kind: TokenType = TokenType.NORMAL
 
 
 def load_sentencepiece(checkpoint: Checkpoint, size: int) -> tuple[Vocabulary, dict[str, Value]]:
@@ -59,11 +60,11 @@ def _vocabulary(pieces: list[Piece], checkpoint: Checkpoint, size: int) -> Vocab
         entries.setdefault(token.id, Piece(token.text, _ADDED_SCORE, token.kind))
     for text, place in checkpoint.optional_json("added_tokens.json").items():
         if type(place) is int:
-            entries[place] = Piece(text, _ADDED_SCORE, TokenKind.USER_DEFINED)
+            entries[place] = Piece(text, _ADDED_SCORE, TokenType.USER_DEFINED)
     for token in configured_tokens(checkpoint):
         entries[token.id] = Piece(token.text, _ADDED_SCORE, token.kind)
     rows = [
-        entries.get(number) or Piece(f"[PAD{number}]", _PADDING_SCORE, TokenKind.UNUSED)
+        entries.get(number) or Piece(f"[PAD{number}]", _PADDING_SCORE, TokenType.UNUSED)
         for number in range(size)
     ]
     return Vocabulary(
@@ -76,14 +77,14 @@ def _vocabulary(pieces: list[Piece], checkpoint: Checkpoint, size: int) -> Vocab
 
 
 def _piece(message: memoryview) -> Piece:
-    text, score, kind = "", 0.0, TokenKind.NORMAL
+    text, score, kind = "", 0.0, TokenType.NORMAL
     for number, value in fields(message):
         if number == 1 and isinstance(value, memoryview):
             text = str(value, "utf-8", "replace")
         elif number == 2 and isinstance(value, memoryview) and len(value) == 4:
             (score,) = struct.unpack("<f", value)
-        elif number == 3 and value in set(TokenKind):
-            kind = TokenKind(value)
+        elif number == 3 and value in set(TokenType):
+            kind = TokenType(value)
     return Piece(text, score, kind)
 
 

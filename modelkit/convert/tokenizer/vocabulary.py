@@ -1,7 +1,8 @@
 """A vocabulary on its way into a GGUF file: tokens with their types, scores and merges."""
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+
+from gguf import TokenType
 
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.shown import shown
@@ -14,17 +15,6 @@ SPACE = "\u2581"  # how SentencePiece and llama.cpp write a space inside a token
 _OPENINGS, _CLOSINGS = ("<|", "<\uff5c"), ("|>", "\uff5c>")
 
 
-class TokenKind(IntEnum):
-    """tokenizer.ggml.token_type."""
-
-    NORMAL = 1
-    UNKNOWN = 2
-    CONTROL = 3
-    USER_DEFINED = 4
-    UNUSED = 5
-    BYTE = 6
-
-
 @dataclass
 class Vocabulary:
     """`model` and `pre` name the algorithms for the engine; lists are indexed by token id."""
@@ -32,7 +22,7 @@ class Vocabulary:
     model: str
     pre: str
     tokens: list[str]
-    kinds: list[TokenKind]
+    kinds: list[TokenType]
     scores: list[float] | None = None
     merges: list[str] = field(default_factory=list)
 
@@ -59,14 +49,14 @@ class AddedToken:
     special: bool
 
     @property
-    def kind(self) -> TokenKind:
+    def kind(self) -> TokenType:
         control = self.special or _looks_special(self.content)
-        return TokenKind.CONTROL if control else TokenKind.USER_DEFINED
+        return TokenType.CONTROL if control else TokenType.USER_DEFINED
 
     @property
     def text(self) -> str:
         """As the engine expects it: spaces written plainly in tokens that users may type."""
-        plain = self.kind is TokenKind.USER_DEFINED
+        plain = self.kind is TokenType.USER_DEFINED
         return self.content.replace(SPACE, " ") if plain else self.content
 
 
@@ -113,14 +103,14 @@ def _added(name: str, entry: object, number: object) -> AddedToken:
 
 def place(
     vocabulary: dict[str, int], added: list[AddedToken], size: int
-) -> tuple[list[str], list[TokenKind]]:
+) -> tuple[list[str], list[TokenType]]:
     """Tokens by id: the vocabulary, the added tokens over it, padding where an id has no token.
 
     `size` is the number of rows of the embedding. Added tokens beyond it have no embedding and are
     left out; a vocabulary that does not fit is a ConvertError.
     """
     tokens = [f"[PAD{number}]" for number in range(size)]
-    kinds = [TokenKind.UNUSED] * size
+    kinds = [TokenType.UNUSED] * size
     taken: set[int] = set()
     for token, number in vocabulary.items():
         if type(number) is not int or not 0 <= number < size:
@@ -130,7 +120,7 @@ def place(
         if number in taken:
             raise ConvertError(f"two tokens have the id {number}")
         taken.add(number)
-        tokens[number], kinds[number] = token, TokenKind.NORMAL
+        tokens[number], kinds[number] = token, TokenType.NORMAL
     for extra in added:
         if extra.id < size:
             tokens[extra.id], kinds[extra.id] = extra.text, extra.kind

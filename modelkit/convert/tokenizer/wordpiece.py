@@ -1,9 +1,10 @@
 """WordPiece vocabularies (BERT) of tokenizer.json."""
 
+from gguf import TokenType
+
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.tokenizer.vocabulary import (
     SPACE,
-    TokenKind,
     Vocabulary,
     added_tokens,
     place,
@@ -46,8 +47,8 @@ def _kind(step: object) -> object:
     return step.get("type") if isinstance(step, dict) else None
 
 
-def _marked(token: str, kind: TokenKind) -> str:
-    if kind is TokenKind.CONTROL:
+def _marked(token: str, kind: TokenType) -> str:
+    if kind is TokenType.CONTROL:
         return token
     if token.startswith(_CONTINUATION):
         return token.removeprefix(_CONTINUATION)

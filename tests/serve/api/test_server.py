@@ -71,6 +71,20 @@ def test_old_garbage_is_gone_after_the_start(store: Store) -> None:
     assert (old.exists(), young.exists()) == (False, True)
 
 
+def test_the_first_start_makes_the_key_that_ollamas_registry_asks_for(store: Store) -> None:
+    key = Path.home() / ".modelkit" / "id_ed25519"
+    made = set()
+    for _ in range(2):
+        process = start(store)
+        first_line(process)
+        process.terminate()
+        assert process.communicate(timeout=15)[1] == ""
+        made.add(key.read_bytes())
+    assert len(made) == 1
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.with_suffix(".pub").read_text().startswith("ssh-ed25519 ")
+
+
 def test_noprune_keeps_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_NOPRUNE", "1")
     store.blobs.mkdir(parents=True)
