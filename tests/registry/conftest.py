@@ -68,13 +68,3 @@ def locked_registry(start_registry: StartRegistry, tmp_path: Path) -> DockerRegi
     file = tmp_path / "htpasswd"
     file.write_text(f"alice:{hashed}\n")
     return start_registry(AUTH="htpasswd", AUTH_HTPASSWD_REALM="lab", AUTH_HTPASSWD_PATH=str(file))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB; needs root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
