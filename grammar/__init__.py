@@ -9,8 +9,11 @@ if TYPE_CHECKING:
 
 
 @cache
-def load(name: str) -> "Lark":
-    """The parser for `<name>.lark`, built once; its trees keep every token and every position."""
+def load(name: str, *, positions: bool = True) -> "Lark":
+    """The parser for `<name>.lark`, built once; its trees keep every token with its position.
+
+    With `positions` the nodes of the trees have theirs too, which takes half as long again.
+    """
     from lark import Lark
 
     grammar = files(__name__).joinpath(f"{name}.lark").read_text("utf-8")
@@ -19,5 +22,5 @@ def load(name: str) -> "Lark":
         parser="lalr",
         keep_all_tokens=True,
         maybe_placeholders=False,
-        propagate_positions=True,
+        propagate_positions=positions,
     )

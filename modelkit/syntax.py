@@ -6,7 +6,7 @@ What the instructions mean is modelfile.py's business; the formatter and the lin
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from modelkit.grammar import load
 
@@ -90,36 +90,39 @@ class Break:
 Node = Instruction | Comment | Break
 
 
-def read_nodes(source: str) -> Iterator[Node]:
-    """The nodes of a text in their order; raises Lark's UnexpectedInput before the first."""
+def read_nodes(source: str, offset: int = 0) -> Iterator[Node]:
+    """The nodes of a text in their order; raises Lark's UnexpectedInput before the first.
+
+    The spans count from `offset`: where `source` begins in a larger text.
+    """
     from lark import Token
 
-    for child in load("modelfile").parse(source).children:
+    for child in load("modelfile", positions=False).parse(source).children:
         if not isinstance(child, Token):
-            yield _instruction(child)
+            yield _instruction(child, offset)
         elif child.type == "COMMENT":
-            yield Comment(str(child), _span(child))
+            yield Comment(str(child), _span(child, offset))
         elif child.type == "NEWLINE":
-            yield Break(str(child), _span(child))
+            yield Break(str(child), _span(child, offset))
 
 
-def _instruction(node: "Tree[Token]") -> Instruction:
-    tokens = {token.type: token for token in node.scan_values(lambda _: True)}
-    children = list(tokens.values())
+def _instruction(node: "Tree[Token]", offset: int) -> Instruction:
+    children = cast("list[Token]", node.children)
+    tokens = {token.type: token for token in children}
     keyword = children[0]
     word = tokens.get("NAME") or tokens.get("ROLE")
     kind = next((kind for kind in _QUOTES if kind in tokens), None)
     last = tokens[kind] if kind else children[-1]
     return Instruction(
         keyword.type,
-        Span(_span(keyword).start, _span(last).end),
+        Span(_span(keyword, offset).start, _span(last, offset).end),
         str(tokens[kind]) if kind else "",
         _QUOTES[kind] if kind else "",
         str(word or ""),
-        _span(word) if word else None,
+        _span(word, offset) if word else None,
     )
 
 
-def _span(token: "Token") -> Span:
-    start = token.start_pos or 0
+def _span(token: "Token", offset: int) -> Span:
+    start = offset + (token.start_pos or 0)
     return Span(start, start + len(token))

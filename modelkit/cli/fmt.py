@@ -5,7 +5,7 @@ from difflib import unified_diff
 import click
 
 from modelkit.cli.console import say
-from modelkit.cli.modelfiles import STDIN, ModelfileOnDisk, read_modelfiles
+from modelkit.cli.modelfiles import ModelfileOnDisk, read_modelfiles
 from modelkit.errors import ModelfileError
 from modelkit.modelfile_format import format_modelfile
 
@@ -38,14 +38,14 @@ def fmt_(files: tuple[str, ...], check: bool, diff: bool) -> int:
         changed = changed or formatted != text
         if check or diff:
             _tell(file, text, formatted, diff)
-        elif formatted != text or file.name == STDIN:
+        elif formatted != text or file.is_stdin:
             _write(file, formatted)
     return int(failed or (changed and (check or diff)))
 
 
 def _write(file: ModelfileOnDisk, formatted: str) -> None:
     file.write(formatted)
-    if file.name != STDIN:
+    if not file.is_stdin:
         say(f"formatted {file.name}")
 
 

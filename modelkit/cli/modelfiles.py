@@ -23,9 +23,13 @@ class ModelfileOnDisk:
     data: bytes
 
     @property
+    def is_stdin(self) -> bool:
+        return self.name == STDIN
+
+    @property
     def folder(self) -> Path:
         """Where its relative paths start."""
-        return Path() if self.name == STDIN else Path(self.name).parent
+        return Path() if self.is_stdin else Path(self.name).parent
 
     def text(self) -> str:
         """Its text; raises ModelfileError for bytes that are none."""
@@ -35,7 +39,7 @@ class ModelfileOnDisk:
         """Replace the file, keeping its encoding and permissions; standard input goes on stdout."""
         mark, encoding = byte_order_mark(self.data)
         data = mark + text.encode(encoding)
-        if self.name == STDIN:
+        if self.is_stdin:
             sys.stdout.buffer.write(data)
             return
         path = Path(self.name).resolve()
