@@ -125,4 +125,5 @@ def _key() -> str:
 def _policy() -> str:
     from modelkit.registry.trust.policy import Policy
 
-    return str(Policy.default())
+    policy = Policy.default()
+    return f"{policy.source}, {len(policy.scopes)} scopes"

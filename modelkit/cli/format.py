@@ -49,3 +49,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def shown_value(value: object) -> str:
+    """A metadata value on one line: long lists and texts are cut."""
+    if isinstance(value, list):
+        more = f" ...+{len(value) - 5} more" if len(value) > 5 else ""
+        return "[" + " ".join(shown_value(item) for item in value[:5]) + more + "]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value).encode("unicode_escape").decode() if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -27,6 +27,7 @@ VERBS = {
     "rm": ("rm", "Remove models."),
     "convert": ("convert", "Convert a Hugging Face folder to GGUF."),
     "quantize": ("quantize", "Quantize a GGUF file."),
+    "inspect": ("inspect", "Show a GGUF file's metadata and tensors."),
     "keygen": ("keygen", "Make a signing key."),
     "sign": ("sign", "Sign a model."),
     "verify": ("verify", "Check a model's signatures."),

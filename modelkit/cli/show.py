@@ -7,8 +7,8 @@ import click
 
 from modelkit.cli.backend import backend
 from modelkit.cli.console import json_option, print_json
+from modelkit.cli.format import shown_value
 from modelkit.errors import UsageError
-from modelkit.gojson import format_float
 from modelkit.names import ModelName
 
 PARTS = ("license", "modelfile", "parameters", "template", "system")
@@ -65,7 +65,9 @@ def _sections(described: dict[str, Any], verbose: bool) -> str:
         _section("Parameters", _parameter_rows(described.get("parameters", ""))),
     ]
     if verbose:
-        sections.append(_section("Metadata", [(key, _value(info[key])) for key in sorted(info)]))
+        sections.append(
+            _section("Metadata", [(key, shown_value(info[key])) for key in sorted(info)])
+        )
         sections.append(_section("Tensors", _tensor_rows(described.get("tensors", []))))
     sections.append(_section("System", _first_lines(described.get("system", ""))))
     sections.append(_section("License", _first_lines(described.get("license", ""))))
@@ -90,13 +92,6 @@ def _parameter_rows(text: str) -> list[tuple[str, str]]:
 
 def _tensor_rows(tensors: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(item["name"], f"{item['type']:<8}{item['shape']}") for item in tensors]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list):
-        more = f" ...+{len(value) - 5} more" if len(value) > 5 else ""
-        return "[" + " ".join(_value(item) for item in value[:5]) + more + "]"
-    return format_float(value) if isinstance(value, float) else str(value)
 
 
 def _first_lines(text: str) -> list[tuple[str, str]]:

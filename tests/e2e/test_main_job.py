@@ -121,3 +121,17 @@ def test_show_modelfile_builds_the_same_model_again(
     assert modelkit("build", "-f", tmp_path / "Again", "-t", "two").code == 0
     one, two = (models.manifest(ModelName.parse(name)) for name in ("one", "two"))
     assert [layer.digest for layer in one.layers] == [layer.digest for layer in two.layers]
+
+
+def test_inspect_shows_a_file_and_a_stored_model(
+    modelkit: Modelkit, models: Store, tiny_llama: Path, tmp_path: Path
+) -> None:
+    modelfile = write_modelfile(tmp_path / "build", tiny_llama)
+    assert modelkit("build", "-f", modelfile, "-t", "tiny", "-q", "q8_0").code == 0
+    shown = json.loads(modelkit("inspect", "--json", "tiny").out)
+    assert shown["metadata"]["general.architecture"] == "llama"
+    assert {tensor["type"] for tensor in shown["tensors"]} == {"F32", "Q8_0"}
+    assert modelkit("convert", tiny_llama, "-o", tmp_path / "tiny.gguf").code == 0
+    assert "general.architecture" in modelkit("inspect", tmp_path / "tiny.gguf").out
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    modelkit.fails(1, "inspect", tmp_path / "tiny.gguf")
