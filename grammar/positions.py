@@ -18,6 +18,11 @@ class Lines:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a place; the nearest one in the text when there is no such place."""
+        start = self._starts[min(max(line, 1), len(self._starts)) - 1]
+        return min(start + max(column, 1) - 1, len(self._text))
+
     def text(self, line: int) -> str:
         """One line without its line end."""
         start = self._starts[line - 1]

@@ -10,6 +10,7 @@ from modelkit.errors import ModelkitError, UsageError
 from modelkit.lint.base import Base, find_base
 from modelkit.lint.document import Document, Entry
 from modelkit.lint.ignores import Ignore
+from modelkit.lint.template import TemplateView
 from modelkit.options import OPTIONS, parse_parameter
 
 
@@ -32,6 +33,12 @@ class Context:
         """The model of the FROM that counts."""
         entry = self.document.last("model")
         return None if entry is None else find_base(entry.value, self.folder)
+
+    @cached_property
+    def template(self) -> TemplateView | None:
+        """The TEMPLATE that counts, unless it is empty."""
+        entry = self.document.last("template")
+        return TemplateView(entry.node) if entry and entry.value.strip() else None
 
     def path(self, value: str) -> Path | None:
         """The file or folder that `value` names, if there is one; never raises."""

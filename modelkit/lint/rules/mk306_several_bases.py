@@ -29,6 +29,7 @@ None.
 
 from collections.abc import Iterator
 
+from modelkit.compiler.sources import looks_like_path
 from modelkit.lint.context import Context
 from modelkit.lint.diagnostic import Finding, Severity
 
@@ -40,7 +41,11 @@ def check(context: Context) -> Iterator[Finding]:
     entries = context.document.all("model")
     if len(entries) < 2:
         return
-    named = [entry for entry in entries if context.path(entry.value) is None]
+    named = [
+        entry
+        for entry in entries
+        if not looks_like_path(entry.value) and context.path(entry.value) is None
+    ]
     for entry in entries:
         if named and entry is not named[-1]:
             yield Finding(
