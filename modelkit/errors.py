@@ -10,6 +10,7 @@ ModelkitError                 exit 1   something failed
 ├── Refused                   exit 4   the trust policy says no
 ├── Cancelled                 exit 130 the user stopped it
 ├── ModelfileError                     a Modelfile that does not parse
+├── TemplateError                      a prompt template that does not parse or render
 ├── GGUFError                          a damaged or hostile GGUF file
 ├── ConvertError                       a checkpoint that cannot be converted
 ├── QuantizeError                      llama.cpp refused to quantize
@@ -27,6 +28,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 
 class ModelkitError(Exception):
@@ -114,6 +116,27 @@ class ModelfileError(ModelkitError):
         self.column = column
         self.filename = filename
         self.source_line = source_line
+
+
+class TemplateError(ModelkitError):
+    """A template that does not compile, fails, or does too much while rendering.
+
+    `stage` is "parse" or "execute"; `line` and `column` count from 1, 0 where no place is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: Literal["parse", "execute"] = "execute",
+        line: int = 0,
+        column: int = 0,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.stage = stage
+        self.line = line
+        self.column = column
 
 
 class GGUFError(ModelkitError):

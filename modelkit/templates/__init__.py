@@ -1,7 +1,6 @@
 """Turning a conversation into the text a model was trained on."""
 
-from modelkit.errors import ModelkitError
+from modelkit.errors import TemplateError
+from modelkit.templates.go.template import GoTemplate
 
-
-class TemplateError(ModelkitError):
-    """A template that does not compile, fails, or does too much while rendering."""
+__all__ = ["GoTemplate", "TemplateError"]

@@ -1,0 +1,1 @@
+"""Go's text/template as Ollama uses it: parsed with Lark, checked, compiled to closures."""

@@ -1,0 +1,265 @@
+"""Pipelines, commands and operands, compiled to closures over (state, dot)."""
+
+from collections.abc import Callable
+
+from modelkit.templates.go import tree
+from modelkit.templates.go.functions import FUNCTIONS, LAZY, Function
+from modelkit.templates.go.state import State, fail, settled
+from modelkit.templates.go.values import INVALID, SLICES, Failure, Struct, type_name
+
+Evaluate = Callable[[State, object], object]
+# What a command gets when no value comes through the pipe.
+MISSING = object()
+# Texts up to this long cost nothing extra to pass to a function.
+_SHORT = 256
+
+
+def compile_pipeline(pipeline: tree.Pipeline) -> Evaluate:
+    """The value of the last command; variables of the pipeline are set to it."""
+    first = _compile_command(pipeline.commands[0])
+    rest = [_compile_stage(command) for command in pipeline.commands[1:]]
+    if not rest and not pipeline.variables:
+        return first
+    names = [variable.name for variable in pipeline.variables]
+
+    def evaluate(state: State, dot: object) -> object:
+        value = first(state, dot)
+        for stage in rest:
+            value = stage(state, dot, value)
+        for name in names:
+            state.declare(name, value)
+        return value
+
+    def assign(state: State, dot: object) -> object:
+        value = first(state, dot)
+        for stage in rest:
+            value = stage(state, dot, value)
+        for variable in pipeline.variables:
+            assign_variable(state, variable, value)
+        return value
+
+    return assign if pipeline.assigns else evaluate
+
+
+def assign_variable(state: State, variable: tree.Variable, value: object) -> None:
+    """`$x = value`; raises TemplateError when no scope has declared it at this moment."""
+    if variable.name not in state.variables:
+        fail(variable, f"undefined variable: {variable.name}")
+    state.variables[variable.name] = value
+
+
+def declares(pipeline: tree.Pipeline) -> bool:
+    """Whether the pipeline, or one in parentheses inside it, declares variables."""
+    return any(
+        isinstance(node, tree.Pipeline) and node.variables and not node.assigns
+        for node in pipeline.walk()
+    )
+
+
+def cost(pipeline: tree.Pipeline) -> int:
+    """How many steps one evaluation takes."""
+    return sum(len(node.names) if isinstance(node, tree.Field) else 1 for node in pipeline.walk())
+
+
+# ---- Commands ----
+
+
+def _compile_command(command: tree.Command) -> Evaluate:
+    """The first command of a pipeline: nothing comes through the pipe."""
+    first, *arguments = command.arguments
+    if isinstance(first, tree.Identifier):
+        call = _compile_call(first, arguments, command)
+        return lambda state, dot: settled(call(state, dot, MISSING))
+    if arguments:
+        return _failing(first, _not_a_function(first))
+    operand = compile_operand(first)
+    if isinstance(first, tree.Nil):
+        return _failing(first, "nil is not a command")
+    if isinstance(first, tree.Literal | tree.Pipeline):
+        return operand
+
+    def evaluate(state: State, dot: object) -> object:
+        value = operand(state, dot)
+        return INVALID if value is None else value
+
+    return evaluate
+
+
+def _compile_stage(command: tree.Command) -> Callable[[State, object, object], object]:
+    """A later command: it gets the value before it as its last argument."""
+    first, *arguments = command.arguments
+    if not isinstance(first, tree.Identifier):
+        failing = _failing(first, _not_a_function(first))
+        return lambda state, dot, _: failing(state, dot)
+    call = _compile_call(first, arguments, command)
+    return lambda state, dot, value: settled(call(state, dot, value))
+
+
+def _not_a_function(node: tree.Node) -> str:
+    if isinstance(node, tree.Field | tree.Chain):
+        return "a field has arguments but is not a function"
+    return "can't give argument to non-function"
+
+
+def _failing(node: tree.Node, message: str) -> Evaluate:
+    return lambda _state, _dot: fail(node, message)
+
+
+# ---- Functions ----
+
+
+def _compile_call(
+    name: tree.Identifier, arguments: list[tree.Node], command: tree.Node
+) -> Callable[[State, object, object], object]:
+    function = FUNCTIONS[name.name]
+    if name.name in LAZY:
+        return _compile_lazy(name, arguments)
+    operands = [
+        _compile_argument(argument, as_text=function.takes_text(position))
+        for position, argument in enumerate(arguments)
+    ]
+    run, given = function.run, len(operands)
+    fits, fits_piped = _fits(function, given), _fits(function, given + 1)
+    piped_text = function.takes_text(given)
+
+    def call(state: State, dot: object, piped: object) -> object:
+        values = [operand(state, dot) for operand in operands]
+        if piped is not MISSING:
+            if piped_text and not isinstance(piped, str):
+                fail(command, f"wrong type for value; expected string; got {type_name(piped)}")
+            values.append(None if piped is INVALID else piped)
+        if not (fits if piped is MISSING else fits_piped):
+            fail(name, f"wrong number of args for {name.name}: got {len(values)}")
+        for value in values:
+            if isinstance(value, (str, *SLICES)) and len(value) > _SHORT:
+                state.spend(len(value) >> 4, name)
+        try:
+            result = run(*values)
+        except Failure as error:
+            fail(name, f"error calling {name.name}: {error}")
+        if type(result) is str and len(result) > _SHORT:
+            state.spend(len(result) >> 4, name)
+        return result
+
+    return call
+
+
+def _fits(function: Function, given: int) -> bool:
+    return function.least <= given and (function.most is None or given <= function.most)
+
+
+def _compile_lazy(
+    name: tree.Identifier, arguments: list[tree.Node]
+) -> Callable[[State, object, object], object]:
+    """and, or: the first argument that decides, else the last."""
+    operands = [_compile_argument(argument) for argument in arguments]
+    decisive = LAZY[name.name]
+
+    def call(state: State, dot: object, piped: object) -> object:
+        value: object = MISSING
+        for operand in operands:
+            value = operand(state, dot)
+            if bool(value) is decisive:
+                return value
+        if piped is not MISSING:
+            return piped
+        if value is MISSING:
+            fail(name, f"wrong number of args for {name.name}: want at least 1 got 0")
+        return value
+
+    return call
+
+
+def _compile_argument(node: tree.Node, *, as_text: bool = False) -> Evaluate:
+    """An argument as functions take it: nil for what is absent."""
+    operand = compile_operand(node)
+    if isinstance(node, tree.Literal) and node.value is not None:
+        if as_text and not isinstance(node.value, str):
+            return _failing(node, f"expected string; found {node.text}")
+        return operand
+
+    def evaluate(state: State, dot: object) -> object:
+        value = operand(state, dot)
+        if as_text and not isinstance(value, str):
+            fail(node, f"wrong type for value; expected string; got {type_name(value)}")
+        return None if value is INVALID else value
+
+    return evaluate
+
+
+# ---- Operands ----
+
+
+def compile_operand(node: tree.Node) -> Evaluate:
+    """The value of a node; None where a map or a list held nil, INVALID where nothing was."""
+    match node:
+        case tree.Dot():
+            return lambda _state, dot: dot
+        case tree.Nil():
+            return lambda _state, _dot: None
+        case tree.Literal():
+            return _compile_literal(node)
+        case tree.Field():
+            return _compile_fields(lambda _state, dot: dot, node.names, node)
+        case tree.Variable():
+            variable = _compile_variable(node)
+            return _compile_fields(variable, node.fields, node) if node.fields else variable
+        case tree.Identifier():
+            call = _compile_call(node, [], node)
+            return lambda state, dot: call(state, dot, MISSING)
+        case tree.Chain():
+            return _compile_fields(compile_operand(node.operand), node.fields, node)
+        case tree.Pipeline():
+            return compile_pipeline(node)
+    raise AssertionError(node)
+
+
+def _compile_literal(node: tree.Literal) -> Evaluate:
+    value = node.value
+    if value is None:
+        return _failing(node, f"{node.text} overflows int")
+    return lambda _state, _dot: value
+
+
+def _compile_variable(node: tree.Variable) -> Evaluate:
+    name = node.name
+
+    def evaluate(state: State, _: object) -> object:
+        try:
+            return state.variables[name]
+        except KeyError:
+            fail(node, f"undefined variable: {name}")
+
+    return evaluate
+
+
+def _compile_fields(receiver: Evaluate, names: list[str], node: tree.Node) -> Evaluate:
+    if len(names) == 1 and isinstance(node, tree.Field):
+        only = names[0]
+        return lambda _state, dot: (
+            dot.get(only) if type(dot) is dict else field_of(dot, only, node)
+        )
+
+    def evaluate(state: State, dot: object) -> object:
+        value = receiver(state, dot)
+        for name in names:
+            value = value.get(name) if type(value) is dict else field_of(value, name, node)
+        return value
+
+    return evaluate
+
+
+def field_of(value: object, name: str, node: tree.Node) -> object:
+    """`value.name`: None for a key that a map lacks; raises TemplateError where Go would."""
+    if value is INVALID:
+        return INVALID
+    if isinstance(value, Struct):
+        try:
+            return value.go_field(name)
+        except KeyError:
+            fail(node, f"can't evaluate field {name} in type {type_name(value)}")
+    if isinstance(value, dict):
+        return value.get(name)
+    if value is None:
+        fail(node, f"nil pointer evaluating interface {{}}.{name}")
+    fail(node, f"can't evaluate field {name} in type {type_name(value)}")
