@@ -1,18 +1,9 @@
 """What a model can do, told from its config, its GGUF header and its templates."""
 
-import re
 from collections.abc import Iterator
 
 from modelkit.gguf import GGUFHeader
 from modelkit.manifest import ModelConfig
-
-# An action ends at the first }} outside its strings and comments. What is never closed reaches to
-# the end of the text, so that no template, however hostile, is scanned twice.
-_LITERAL = r'"(?:\\.|[^"\\])*+(?:"|\Z)|`[^`]*+(?:`|\Z)|/\*.*?(?:\*/|\Z)'
-_ACTION = re.compile(rf"\{{\{{((?>{_LITERAL}|(?!\}}\}}).)*+)(?:\}}\}}|\Z)", re.DOTALL)
-_GO_LITERAL = re.compile(_LITERAL, re.DOTALL)
-_GO_FIELD = re.compile(r"\.([A-Za-z_]\w*)")
-_SPLITS_THINKING = re.compile(r"""split\(\s*['"]</think>['"]""")
 
 
 def capabilities(
@@ -23,47 +14,34 @@ def capabilities(
 ) -> list[str]:
     """Capabilities in the order of Ollama's API, each once.
 
-    `template` is the Go template; without one the GGUF's own chat template (Jinja) counts.
+    `template` is the Go template; it or the GGUF's own chat template counts, whichever is in use.
     `header` is None when the weights cannot be read: what only they tell is then missing.
     """
-    found = list(config.capabilities)
+    jinja, go = _templates(config, header, template)
+    found = [*config.capabilities, *jinja]
     if header is not None:
-        if template is None:
-            found += jinja_capabilities(header.metadata.get("tokenizer.chat_template"))
         found += _weights_capabilities(header)
     for projector in projectors:
         found += _projector_capabilities(projector)
-    if template is not None:
-        found += go_capabilities(template)
+    found += go
     if config.model_family in ("gptoss", "gpt-oss"):
         found.append("thinking")
     return list(dict.fromkeys(found))
 
 
-def jinja_capabilities(template: object) -> Iterator[str]:
-    """What a Jinja chat template shows: tools, thinking."""
-    if not isinstance(template, str):
-        return
-    if "tools" in template or "tool_call" in template:
-        yield "tools"
-    elsewhere = "reasoning_content" in template or "<SPECIAL_12>" in template
-    splits = bool(_SPLITS_THINKING.search(template)) and not elsewhere
-    if splits or ("<think>" in template and "</think>" in template):
-        yield "thinking"
+def _templates(
+    config: ModelConfig, header: GGUFHeader | None, go: str | None
+) -> tuple[list[str], list[str]]:
+    """What the Jinja templates show, and what the Go template shows; one of the two is empty."""
+    # The template parser takes time to import, and many a model needs none of it.
+    from modelkit.templates.choice import named_templates, uses_go
+    from modelkit.templates.detect import go_traits, jinja_traits
 
-
-def go_capabilities(template: str) -> Iterator[str]:
-    """What a Go template shows by the fields it uses: tools, insert, thinking."""
-    fields = go_fields(template)
-    for field, capability in (("tools", "tools"), ("suffix", "insert"), ("thinking", "thinking")):
-        if field in fields:
-            yield capability
-
-
-def go_fields(template: str) -> set[str]:
-    """The fields that a Go template's actions refer to, in lower case; strings aside."""
-    actions = (_GO_LITERAL.sub("", action[0]) for action in _ACTION.finditer(template))
-    return {field.lower() for action in actions for field in _GO_FIELD.findall(action)}
+    templates = {} if header is None else named_templates(header.metadata)
+    if go is not None and uses_go(config, go, templates.get("default")):
+        return [], go_traits(go).capabilities
+    shown = jinja_traits(templates.get("default", "")).capabilities
+    return (["tools"] if "tool_use" in templates else []) + shown, []
 
 
 def _weights_capabilities(header: GGUFHeader) -> Iterator[str]:

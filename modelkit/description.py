@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelkit import gojson
-from modelkit.errors import BlobNotFound, GGUFError, StoreError, UsageError
+from modelkit.errors import UsageError
 from modelkit.gguf import GGUFHeader, read_header
 from modelkit.manifest import MediaType
+from modelkit.model import PLAIN_TEMPLATE
 from modelkit.modelfile import Command
 
 if TYPE_CHECKING:
     from modelkit.model import Model
 
-PLAIN_TEMPLATE = "{{ .Prompt }}"
 _HIDDEN_KEYS = ("general.name", "tokenizer.chat_template")
 
 
@@ -52,7 +52,7 @@ def describe(model: "Model", *, verbose: bool = False) -> dict[str, Any]:
     Raises BlobNotFound when the weights are gone, GGUFError when they are damaged.
     """
     header = _weights(model, verbose)
-    answer = _texts(model, header)
+    answer = _texts(model)
     answer["details"] = model.details()
     if model.messages:
         answer["messages"] = [{"role": role, "content": text} for role, text in model.messages]
@@ -76,12 +76,12 @@ def _weights(model: "Model", verbose: bool) -> GGUFHeader | None:
     return model.read_header(arrays=verbose)
 
 
-def _texts(model: "Model", header: GGUFHeader | None) -> dict[str, Any]:
+def _texts(model: "Model") -> dict[str, Any]:
     return {
         "license": "\n".join(model.licenses),
         "modelfile": modelfile(model),
         "parameters": parameters_text(model.parameters),
-        "template": model.template or _chat_template(header) or PLAIN_TEMPLATE,
+        "template": model.go_template or model.chat_templates.get("default") or PLAIN_TEMPLATE,
         "system": model.system,
         "renderer": model.config.renderer,
         "parser": model.config.parser,
@@ -102,11 +102,6 @@ def _tensors(header: GGUFHeader | None) -> list[dict[str, Any]]:
     return [{"name": item.name, "type": item.type, "shape": list(item.shape)} for item in tensors]
 
 
-def _chat_template(header: GGUFHeader | None) -> str | None:
-    value = None if header is None else header.metadata.get("tokenizer.chat_template")
-    return value if isinstance(value, str) else None
-
-
 def _commands(model: "Model") -> Iterator[tuple[str, str]]:
     """Name and value of every instruction, in the reference's order."""
     paths = {"adapter": model.adapters, "draft": model.drafts, "model": model.projectors}
@@ -117,7 +112,7 @@ def _commands(model: "Model") -> Iterator[tuple[str, str]]:
     for name, found in paths.items():
         yield from ((name, str(path)) for path in found)
     texts = {
-        "template": model.template or ("" if _has_chat_template(model) else PLAIN_TEMPLATE),
+        "template": model.template or ("" if "default" in model.chat_templates else PLAIN_TEMPLATE),
         "system": model.system,
         "renderer": model.config.renderer,
         "parser": model.config.parser,
@@ -127,13 +122,6 @@ def _commands(model: "Model") -> Iterator[tuple[str, str]]:
         yield name, value if isinstance(value, str) else gojson.dumps(value).decode()
     yield from (("license", text) for text in model.licenses)
     yield from (("message", f"{role}: {text}") for role, text in model.messages)
-
-
-def _has_chat_template(model: "Model") -> bool:
-    try:
-        return _chat_template(model.header) is not None
-    except (BlobNotFound, GGUFError, StoreError):
-        return False
 
 
 def _instruction(name: str, value: str) -> str:

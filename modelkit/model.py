@@ -15,6 +15,9 @@ from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
 from modelkit.names import ModelName
 from modelkit.store import Store
 
+PLAIN_TEMPLATE = "{{ .Prompt }}"
+"""What writes the prompts of a model that has no template of any kind."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -87,8 +90,25 @@ class Model:
 
     @cached_property
     def template(self) -> str | None:
-        """The Go template; None when the model has none and the GGUF's own counts."""
+        """The text of TEMPLATE; None when the model has none."""
         return self._text(MediaType.TEMPLATE, MediaType.PROMPT)
+
+    @cached_property
+    def chat_templates(self) -> dict[str, str]:
+        """The Jinja chat templates inside the GGUF, by name; `default` is the usual one."""
+        from modelkit.templates.choice import named_templates
+
+        header = self._readable_header()
+        return {} if header is None else named_templates(header.metadata)
+
+    @property
+    def go_template(self) -> str | None:
+        """The Go template that writes the prompts; None when the GGUF's chat template does."""
+        from modelkit.templates.choice import uses_go
+
+        if not uses_go(self.config, self.template, self.chat_templates.get("default")):
+            return None
+        return PLAIN_TEMPLATE if self.template is None else self.template
 
     @cached_property
     def system(self) -> str | None:

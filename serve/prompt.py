@@ -1,47 +1,62 @@
-"""From a model and a conversation to the text the model continues: the seam for templates."""
+"""From a model and a conversation to the text the model continues."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from modelkit.model import Model
-from modelkit.serve.errors import NotSupported
-from modelkit.serve.types import LoadedModel, Runner
-from modelkit.settings import flag
+from modelkit.serve.types import Runner
+from modelkit.templates.choice import pick_template
+from modelkit.templates.images import with_image_tags
 from modelkit.templates.jinja import chat_template
+from modelkit.templates.messages import Message
+from modelkit.templates.prompt import Think, prompt_template
+from modelkit.templates.tools import Tools
 
-PLAIN_TEMPLATE = "{{ .Prompt }}"
+__all__ = [
+    "Ask",
+    "Message",
+    "Tokens",
+    "conversation",
+    "fit",
+    "prompt_text",
+    "renderer",
+    "require_template",
+]
 
-Render = Callable[[Sequence["Message"]], str]
+Render = Callable[[Sequence[Message]], str]
 
 
-class Message(msgspec.Struct, kw_only=True):
-    """One turn of a conversation, as requests carry it; images are base64."""
+class Tokens(Protocol):
+    """What a Jinja template needs of the tokenizer; `add_bos`: it adds the begin token itself."""
 
-    role: str = ""
-    content: str = ""
-    thinking: str = ""
-    images: list[str] = []
-    tool_calls: list[dict[str, Any]] = []
-    tool_name: str = ""
-    tool_call_id: str = ""
+    @property
+    def bos_token(self) -> str: ...
 
-    def __post_init__(self) -> None:
-        self.role = self.role.lower()
+    @property
+    def eos_token(self) -> str: ...
 
-    def variables(self) -> dict[str, object]:
-        """What a chat template sees; parts that are empty are not there."""
-        optional = {
-            "thinking": self.thinking,
-            "reasoning_content": self.thinking,
-            "tool_calls": self.tool_calls,
-            "name": self.tool_name,
-            "tool_call_id": self.tool_call_id,
-        }
-        given = {key: value for key, value in optional.items() if value}
-        return {"role": self.role, "content": self.content, **given}
+    @property
+    def add_bos(self) -> bool: ...
+
+
+# Models that were trained without the thoughts of earlier turns.
+_FORGETS_FAMILY = "qwen3"
+_FORGETS_NAME = "deepseek-r1"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a request says of its prompt beside the messages.
+
+    `template` replaces the model's; with a `suffix`, the prompt asks for what goes in between.
+    """
+
+    tools: Sequence[Mapping[str, Any]] = ()
+    think: bool | str | None = None
+    template: str | None = None
+    suffix: str = ""
 
 
 def conversation(
@@ -56,65 +71,61 @@ def conversation(
     first = messages[0].role if messages else ""
     head = [Message(role="system", content=text)] if text and first != "system" else []
     stored = [Message(role=role, content=content) for role, content in model.messages]
-    return [*head, *(stored if history else []), *messages]
+    everything = [*head, *(stored if history else []), *messages]
+    if model.config.model_family == _FORGETS_FAMILY or model.name.model == _FORGETS_NAME:
+        return _without_old_thoughts(everything)
+    return everything
 
 
 def require_template(model: Model, override: str | None = None) -> None:
-    """Raise NotSupported when the prompt needs Go's template language."""
-    text = model.template if override is None else override
-    if text is not None and text.strip() != PLAIN_TEMPLATE and flag("GO_TEMPLATE", True):
-        raise NotSupported(
-            f"a template in Go's template language (model {model.name.short})",
-            hint="leave TEMPLATE out to use the chat template inside the GGUF file",
-        )
+    """Raise TemplateError when the Go template in use does not parse."""
+    text = model.go_template if override is None else override
+    if text is not None:
+        prompt_template(text)
 
 
-def renderer(model: Model, info: LoadedModel, override: str | None = None) -> Render:
-    """How this model's prompts are written: its chat template, or the bare texts in turn."""
-    require_template(model, override)
-    text = model.template if override is None else override
-    if info.chat_template is None or (text is not None and flag("GO_TEMPLATE", True)):
-        return render_plain
-    template, source = chat_template(info.chat_template), info
+def renderer(model: Model, tokens: Tokens, ask: Ask | None = None) -> Render:
+    """How prompts are written: the request's template, the model's, or the GGUF's own."""
+    ask = ask or Ask()
+    think = Think(_thinking(model, ask.think))
+    go = ask.template or model.go_template
+    if go is None:
+        return _jinja(model, tokens, ask, think)
+    template, tools = prompt_template(go), Tools.of(ask.tools)
 
     def render(messages: Sequence[Message]) -> str:
-        prompt = template.render(
-            [message.variables() for message in messages],
-            bos_token=source.bos_token,
-            eos_token=source.eos_token,
-        )
-        # The tokenizer adds the begin token itself.
-        return prompt.removeprefix(source.bos_token) if source.add_bos else prompt
+        if ask.suffix:
+            return template.insert(messages[-1].content, ask.suffix, think=think)
+        tagged = messages if ask.template else with_image_tags(messages)
+        return template.render(tagged, tools=tools, think=think)
 
     return render
 
 
-def render_plain(messages: Sequence[Message]) -> str:
-    """What `{{ .Prompt }}` makes of a conversation: each prompt with its answer, in turn."""
-    text, prompt, answer = "", "", ""
-    for message in _merged(messages):
-        if message.role == "system" and (prompt or answer):
-            text, prompt, answer = text + prompt + answer, "", ""
-        elif message.role == "user":
-            if answer:
-                text, prompt, answer = text + prompt + answer, "", ""
-            prompt = message.content
-        elif message.role == "assistant":
-            answer = message.content
-    return text + prompt + answer
+def _jinja(model: Model, tokens: Tokens, ask: Ask, think: Think) -> Render:
+    source = pick_template(model.chat_templates, tools=bool(ask.tools)) or ""
+    template = chat_template(source)
+
+    def render(messages: Sequence[Message]) -> str:
+        prompt = template.render(
+            [message.variables() for message in messages],
+            tools=ask.tools,
+            bos_token=tokens.bos_token,
+            eos_token=tokens.eos_token,
+            **think.arguments(),
+        )
+        return prompt.removeprefix(tokens.bos_token) if tokens.add_bos else prompt
+
+    return render
 
 
 def prompt_text(
-    model: Model,
-    messages: Sequence[Message],
-    *,
-    template: str | None = None,
-    num_ctx: int | None,
+    model: Model, messages: Sequence[Message], *, ask: Ask | None = None, num_ctx: int | None
 ) -> Callable[[Runner], Awaitable[str]]:
     """The conversation as text, once there is a runner; num_ctx None keeps every message."""
 
     async def text(runner: Runner) -> str:
-        render = renderer(model, runner.info, template)
+        render = renderer(model, runner.info, ask)
         if num_ctx is None:
             return await asyncio.to_thread(render, messages)
         return await fit(render, messages, runner, min(num_ctx, runner.info.n_ctx))
@@ -158,13 +169,25 @@ async def _fits(text: str, runner: Runner, limit: int) -> bool:
     return len(await runner.tokenize(text, add_special=False)) <= limit
 
 
-def _merged(messages: Sequence[Message]) -> list[Message]:
-    """Neighbours of one role become one message, joined by a blank line; tool results do not."""
-    merged: list[Message] = []
-    for message in messages:
-        if merged and merged[-1].role == message.role != "tool":
-            joined = f"{merged[-1].content}\n\n{message.content}"
-            merged[-1] = Message(role=message.role, content=joined)
-        else:
-            merged.append(message)
-    return merged
+def _thinking(model: Model, wanted: bool | str | None) -> bool | str | None:
+    """A model that can think does so unless told otherwise."""
+    if wanted is None and "thinking" in model.capabilities():
+        return True
+    return wanted
+
+
+def _without_old_thoughts(messages: Sequence[Message]) -> list[Message]:
+    """Answers before the last question lose the `<think>` block they begin with."""
+    users = [place for place, message in enumerate(messages) if message.role == "user"]
+    last = users[-1] if users else 0
+    return [
+        _answer_alone(message) if place < last and message.role == "assistant" else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def _answer_alone(message: Message) -> Message:
+    _, closed, answer = message.content.partition("</think>")
+    if not closed or not message.content.startswith("<think>"):
+        return message
+    return message.with_content(answer.lstrip())

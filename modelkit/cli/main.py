@@ -28,6 +28,7 @@ VERBS = {
     "convert": ("convert", "Convert a Hugging Face folder to GGUF."),
     "quantize": ("quantize", "Quantize a GGUF file."),
     "inspect": ("inspect", "Show a GGUF file's metadata and tensors."),
+    "template": ("template", "Show the prompt that a template makes of a conversation."),
     "keygen": ("keygen", "Make a signing key."),
     "sign": ("sign", "Sign a model."),
     "verify": ("verify", "Check a model's signatures."),

@@ -9,7 +9,7 @@ from modelkit.compiler.layers import Layers
 from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.weights import Importer, Weights
 from modelkit.digest import Digest
-from modelkit.errors import ManifestError, ModelNotFound, UsageError
+from modelkit.errors import ManifestError, ModelNotFound, TemplateError, UsageError
 from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
 from modelkit.names import ModelName
 from modelkit.progress import Progress, Report, silent
@@ -38,6 +38,7 @@ def build(
     the store is as before. Raises the ModelkitError of the step that failed.
     """
     quantization = _checked_quantization(recipe)
+    _check_template(recipe.template)
     replaced: set[Digest] = set()
     layers = Layers(store)
     try:
@@ -73,6 +74,19 @@ def _checked_quantization(recipe: Recipe) -> str | None:
     if name not in UNQUANTIZED:
         require_engine()
     return name
+
+
+def _check_template(text: str | None) -> None:
+    """Raise TemplateError for a template that could never write a prompt."""
+    if not text:
+        return
+    from modelkit.templates.prompt import prompt_template
+
+    try:
+        prompt_template(text)
+    except TemplateError as error:
+        error.message = f"template error: {error.message}"
+        raise
 
 
 class _Build:

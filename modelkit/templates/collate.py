@@ -14,7 +14,7 @@ def collate(messages: Sequence[Message]) -> list[Message]:
     for message in messages:
         last = collated[-1] if collated else None
         if last is not None and last.role == message.role != "tool":
-            collated[-1] = _with_content(last, f"{last.content}\n\n{message.content}")
+            collated[-1] = last.with_content(f"{last.content}\n\n{message.content}")
         else:
             collated.append(message)
     return collated
@@ -23,15 +23,3 @@ def collate(messages: Sequence[Message]) -> list[Message]:
 def system_text(messages: Sequence[Message]) -> str:
     """All system messages, joined by blank lines."""
     return "\n\n".join(message.content for message in messages if message.role == "system")
-
-
-def _with_content(message: Message, content: str) -> Message:
-    return Message(
-        role=message.role,
-        content=content,
-        thinking=message.thinking,
-        images=message.images,
-        tool_calls=message.tool_calls,
-        tool_name=message.tool_name,
-        tool_call_id=message.tool_call_id,
-    )

@@ -18,7 +18,9 @@ class ChatTemplate:
         try:
             self._template = self._environment.from_string(source)
         except (jinja2.TemplateError, RecursionError, ValueError, SyntaxError) as error:
-            raise TemplateError(f"the model's chat template does not compile: {error}") from error
+            raise TemplateError(
+                f"the model's chat template does not compile: {error}", stage="parse"
+            ) from error
 
     def render(
         self,
@@ -65,24 +67,6 @@ class ChatTemplate:
 def chat_template(source: str) -> ChatTemplate:
     """The compiled template, kept for the next request."""
     return ChatTemplate(source)
-
-
-def named_templates(metadata: Mapping[str, object]) -> dict[str, str]:
-    """The chat templates of a GGUF header by name; the unnamed one is `default`."""
-    key = "tokenizer.chat_template"
-    found = {
-        name.removeprefix(f"{key}.") if name != key else "default": value
-        for name, value in metadata.items()
-        if name == key or name.startswith(f"{key}.")
-    }
-    return {name: value for name, value in found.items() if isinstance(value, str)}
-
-
-def pick_template(templates: Mapping[str, str], *, tools: bool) -> str | None:
-    """As transformers: `tool_use` when there are tools, else `default`; None when there is none."""
-    if tools and "tool_use" in templates:
-        return templates["tool_use"]
-    return templates.get("default")
 
 
 # What a template's own mistakes raise through the sandbox: None + "x", a missing key, 1 / 0.

@@ -110,6 +110,10 @@ class Message(msgspec.Struct, GoStruct, kw_only=True):
         given = {key: value for key, value in optional.items() if value}
         return {"role": self.role, "content": self.content, **given}
 
+    def with_content(self, content: str) -> "Message":
+        """A copy that says something else."""
+        return msgspec.structs.replace(self, content=content)
+
     def variables(self) -> dict[str, object]:
         """What a Jinja chat template sees, in Hugging Face's names; empty parts are left out."""
         calls = [

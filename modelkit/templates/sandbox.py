@@ -96,7 +96,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if self._state.work > MAX_WORK:
             raise TemplateError("the model's chat template does too much work")
 
-    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+    def concat(self, parts: Iterable[str]) -> str:
         """Join what a block, a macro or a whole template printed."""
         pieces = list(parts)
         self.spend(sum(map(len, pieces)))

@@ -22,7 +22,7 @@ from modelkit.serve.completion import Delta, Request, complete
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import Output
-from modelkit.serve.prompt import Message, conversation, prompt_text, require_template
+from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template
 
 blueprint = Blueprint("chat", __name__)
 
@@ -98,9 +98,10 @@ def _check(model: Model, body: ChatRequest) -> None:
 
 def _request(model: Model, body: ChatRequest, options: Options, loading: Loading) -> Request:
     num_ctx = loading.options.num_ctx if body.truncate else None
+    ask = Ask(tools=body.tools, think=body.think)
     return Request(
         loading=loading,
-        text=prompt_text(model, conversation(model, body.messages), num_ctx=num_ctx),
+        text=prompt_text(model, conversation(model, body.messages), ask=ask, num_ctx=num_ctx),
         sampling=options.sampling,
         logprobs=body.wanted_logprobs,
         truncate=body.truncate,

@@ -19,9 +19,8 @@ from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Request, complete
-from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
-from modelkit.serve.prompt import Message, conversation, prompt_text, require_template
+from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template
 from modelkit.serve.types import Runner
 
 blueprint = Blueprint("generate", __name__)
@@ -91,10 +90,8 @@ def _check(model: Model, body: GenerateRequest) -> None:
         raise ApiError(400, "raw mode does not support template, system, or context")
     inference.require(model, body, "generate")
     inference.require_no_images(model, body.model, [Message(images=body.images)])
-    if body.suffix:
-        if "insert" not in model.capabilities():
-            raise ApiError(400, f"{model.name.full} does not support insert")
-        raise NotSupported("insertion (suffix)")
+    if body.suffix and "insert" not in model.capabilities():
+        raise ApiError(400, f"{model.name.full} does not support insert")
     if not body.raw:
         require_template(model, body.template or None)
 
@@ -109,8 +106,8 @@ def _request(model: Model, body: GenerateRequest, options: Options, loading: Loa
         system=body.system,
         history=not body.context,
     )
-    # A template of the request's own sees every message.
-    fitted = body.truncate and not body.template
+    # A template of the request's own sees every message, and an insertion has only one.
+    fitted = body.truncate and not body.template and not body.suffix
     return Request(
         loading=loading,
         text=raw
@@ -118,7 +115,7 @@ def _request(model: Model, body: GenerateRequest, options: Options, loading: Loa
         else prompt_text(
             model,
             messages,
-            template=body.template or None,
+            ask=Ask(think=body.think, template=body.template or None, suffix=body.suffix),
             num_ctx=loading.options.num_ctx if fitted else None,
         ),
         sampling=options.sampling,

@@ -3,14 +3,12 @@
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.capabilities import go_fields
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
 from modelkit.description import shortest_float
@@ -65,7 +63,12 @@ def test_size_and_digest_are_those_of_the_manifest(store: Store, tmp_path: Path)
         (LLAMA | {"llama.audio.block_count": 2}, None, ["completion", "audio"]),
         (LLAMA, "{{ .Prompt }}{{ .Suffix }}", ["completion", "insert"]),
         (LLAMA, "{{ if $.Tools }}{{ .Prompt }}{{ end }}", ["completion", "tools"]),
-        (LLAMA, "{{ range .Messages }}{{ .Thinking }}{{ end }}", ["completion", "thinking"]),
+        (
+            LLAMA,
+            "{{ range .Messages }}<think>{{ .Thinking }}</think>{{ end }}",
+            ["completion", "thinking"],
+        ),
+        (LLAMA, "{{ range .Messages }}{{ .Thinking }}{{ end }}", ["completion"]),
         (LLAMA, '.Tools {{ ".Tools" }} {{ `{{ .Tools }}` }}', ["completion"]),
         (
             LLAMA | {"tokenizer.chat_template": "{% if tools %}<think>{{ x }}</think>"},
@@ -82,7 +85,10 @@ def test_size_and_digest_are_those_of_the_manifest(store: Store, tmp_path: Path)
             None,
             ["completion"],
         ),
-        (LLAMA | {"tokenizer.chat_template": "tools"}, "{{ .Prompt }}", ["completion"]),
+        (LLAMA | {"tokenizer.chat_template": "tools"}, "{{ .Prompt }}", ["tools", "completion"]),
+        (LLAMA | {"tokenizer.chat_template": "x"}, "{{ .Prompt }}", ["completion"]),
+        (LLAMA | {"tokenizer.chat_template": "x"}, "{{ .Tools }}", ["completion", "tools"]),
+        (LLAMA | {"tokenizer.chat_template.tool_use": "x"}, None, ["tools", "completion"]),
         (LLAMA | {"general.architecture": "gpt-oss"}, None, ["completion", "thinking"]),
     ],
 )
@@ -96,11 +102,14 @@ def test_capabilities_come_from_the_weights_and_the_template_in_use(
     assert make(store, tmp_path, metadata, template=template).capabilities() == expected
 
 
-@pytest.mark.parametrize("text", ["{{", '{{ "', "{{ /*", "{{ `", '{{ "a" ', "{{ .a }}", '{{ "\\" '])
-def test_a_hostile_template_is_read_in_one_pass(text: str) -> None:
-    started = time.monotonic()
-    assert go_fields(text * 50_000) <= {"a"}
-    assert time.monotonic() - started < 5
+def test_a_setting_puts_the_go_template_in_charge(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = LLAMA | {"tokenizer.chat_template": "tools"}
+    model = make(store, tmp_path, metadata, template="{{ .Prompt }}")
+    assert (model.go_template, model.capabilities()) == (None, ["tools", "completion"])
+    monkeypatch.setenv("OLLAMA_GO_TEMPLATE", "1")
+    assert (model.go_template, model.capabilities()) == ("{{ .Prompt }}", ["completion"])
 
 
 @pytest.mark.parametrize(

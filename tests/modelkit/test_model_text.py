@@ -70,7 +70,7 @@ TEXTS = st.text(
 
 @given(
     system=TEXTS,
-    template=TEXTS,
+    template=TEXTS.filter(lambda text: "{{" not in text),
     stop=st.lists(TEXTS, min_size=1, max_size=3),
     numbers=st.fixed_dictionaries(
         {

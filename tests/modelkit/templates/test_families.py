@@ -1,8 +1,14 @@
 """The prompt formats of well-known families, in Go's language and in Jinja."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from modelkit.templates.jinja import ChatTemplate
+from modelkit.templates.messages import Message
+from modelkit.templates.prompt import PromptTemplate
+from modelkit.templates.tools import Tools
 from tests.modelkit.templates.families import (
     NAMES,
     WITH_JINJA,
@@ -13,11 +19,38 @@ from tests.modelkit.templates.families import (
 )
 
 # The tokens that fixtures/oracle/chat_templates.py gives to transformers.
-TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
+TOKENS: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>"}
+# The end tokens of the families whose Jinja form asks for it.
+EOS = {"mistral": "</s>", "zephyr": "</s>", "deepseek-v2": "<｜end▁of▁sentence｜>"}  # noqa: RUF001
 
 
 def test_at_least_fifteen_families_have_both_forms() -> None:
     assert len(set(NAMES) & set(WITH_JINJA)) >= 15
+
+
+def messages(name: str) -> list[Message]:
+    return msgspec.json.decode(text(name), type=list[Message])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_go_form_gives_the_documented_prompt(name: str) -> None:
+    prompt = PromptTemplate(text(f"{name}.gotmpl")).render(messages("conversation.json"))
+    assert prompt == text(f"{name}.txt")
+
+
+@pytest.mark.parametrize("name", WITH_TOOLS)
+def test_a_go_form_shows_tools_calls_and_results(name: str) -> None:
+    template, tools = PromptTemplate(text(f"{name}.gotmpl")), Tools.of(data("tools.json"))
+    prompt = template.render(messages("tool_conversation.json"), tools=tools)
+    assert prompt == text(f"{name}.tools.txt")
+
+
+@pytest.mark.parametrize("name", WITH_JINJA)
+def test_both_forms_of_a_family_give_the_same_prompt(name: str) -> None:
+    prompt = ChatTemplate(text(f"{name}.jinja")).render(
+        data("conversation.json"), eos_token=EOS.get(name, "")
+    )
+    assert prompt == text(f"{name}.txt")
 
 
 @pytest.mark.parametrize("name", WITH_JINJA)

@@ -8,8 +8,6 @@ from modelkit.templates import TemplateError
 from modelkit.templates.jinja import (
     ChatTemplate,
     chat_template,
-    named_templates,
-    pick_template,
 )
 from modelkit.templates.sandbox import MAX_SECONDS
 
@@ -186,19 +184,3 @@ def test_thinking_is_asked_for_by_arguments() -> None:
 def test_what_a_generation_block_sets_stays_inside() -> None:
     source = "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}"
     assert render(source) == "21"
-
-
-def test_a_gguf_may_carry_templates_by_name() -> None:
-    metadata = {
-        "tokenizer.chat_template": "a",
-        "tokenizer.chat_template.tool_use": "b",
-        "tokenizer.chat_template.rag": "c",
-        "tokenizer.chat_templates": ["tool_use", "rag"],
-        "general.name": "d",
-    }
-    templates = named_templates(metadata)
-    assert templates == {"default": "a", "tool_use": "b", "rag": "c"}
-    assert pick_template(templates, tools=False) == "a"
-    assert pick_template(templates, tools=True) == "b"
-    assert pick_template({"default": "a"}, tools=True) == "a"
-    assert pick_template({}, tools=False) is None
