@@ -11,7 +11,7 @@ from modelkit.templates.choice import pick_template
 from modelkit.templates.images import with_image_tags
 from modelkit.templates.jinja import chat_template
 from modelkit.templates.messages import Message
-from modelkit.templates.prompt import Think, prompt_template
+from modelkit.templates.prompt import Think, gos_words, prompt_template
 from modelkit.templates.tools import Tools
 
 __all__ = [
@@ -81,7 +81,8 @@ def require_template(model: Model, override: str | None = None) -> None:
     """Raise TemplateError when the Go template in use does not parse."""
     text = model.go_template if override is None else override
     if text is not None:
-        prompt_template(text)
+        with gos_words():
+            prompt_template(text)
 
 
 def renderer(model: Model, tokens: Tokens, ask: Ask | None = None) -> Render:
@@ -125,10 +126,11 @@ def prompt_text(
     """The conversation as text, once there is a runner; num_ctx None keeps every message."""
 
     async def text(runner: Runner) -> str:
-        render = renderer(model, runner.info, ask)
-        if num_ctx is None:
-            return await asyncio.to_thread(render, messages)
-        return await fit(render, messages, runner, min(num_ctx, runner.info.n_ctx))
+        with gos_words():
+            render = renderer(model, runner.info, ask)
+            if num_ctx is None:
+                return await asyncio.to_thread(render, messages)
+            return await fit(render, messages, runner, min(num_ctx, runner.info.n_ctx))
 
     return text
 

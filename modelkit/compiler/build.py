@@ -80,10 +80,11 @@ def _check_template(text: str | None) -> None:
     """Raise TemplateError for a template that could never write a prompt."""
     if not text:
         return
-    from modelkit.templates.prompt import prompt_template
+    from modelkit.templates.prompt import gos_words, prompt_template
 
     try:
-        prompt_template(text)
+        with gos_words():
+            prompt_template(text)
     except TemplateError as error:
         error.message = f"template error: {error.message}"
         raise

@@ -1,17 +1,20 @@
 """Ollama's layer over Go templates: from a conversation to the text of a prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from modelkit.templates import GoTemplate
+from modelkit.templates import GoTemplate, TemplateError
 from modelkit.templates.collate import collate, system_text
 from modelkit.templates.go.tree import Action, Body, Define, Field, If, Range, With
 from modelkit.templates.messages import Message
 from modelkit.templates.tools import Tool, Tools
 
 _RESPONSE = "{{ .Response }}"
+# Go accepts such a template: the error is Ollama's own and has no place in its words.
+_ONLY_OLLAMAS = "undefined template specified"
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,18 @@ class PromptTemplate:
 def prompt_template(source: str) -> PromptTemplate:
     """The parsed template, kept for the next request; raises TemplateError."""
     return PromptTemplate(source)
+
+
+@contextmanager
+def gos_words() -> Iterator[None]:
+    """Put the place in front of a template's error as Go does: `template: :1: unclosed action`."""
+    try:
+        yield
+    except TemplateError as error:
+        if error.line and error.message != _ONLY_OLLAMAS:
+            column = f":{error.column}" if error.stage == "execute" else ""
+            error.message = f"template: :{error.line}{column}: {error.message}"
+        raise
 
 
 @dataclass

@@ -166,12 +166,9 @@ def test_stored_messages_come_first_unless_there_is_a_context(shared: Server) ->
     assert "You are Luigi." in rendered(shared, model="persona", system="You are Luigi.")
 
 
-def test_a_go_template_is_refused_by_name(shared: Server) -> None:
-    for body in ({"model": "go"}, {"template": "{{ .System }}: {{ .Prompt }}"}):
-        status, message = refusal(shared, **body)
-        assert status == 501
-        assert "Go's template language" in message
-    assert refusal(shared, path="/api/chat", model="go", messages=[{"role": "user"}])[0] == 501
+def test_a_go_template_makes_the_prompt(shared: Server) -> None:
+    assert rendered(shared, model="go", prompt="Hi", system="Sir") == "Sir Hi"
+    assert rendered(shared, prompt="Hi", template="{{ .System }}: {{ .Prompt }}") == ": Hi"
 
 
 @pytest.mark.parametrize(
