@@ -52,8 +52,6 @@ def _read() -> str | None:
 def _turn(
     target: Server, options: dict[str, Any], history: list[dict[str, str]], text: str, verbose: bool
 ) -> None:
-    from modelkit.cli.run import print_metrics
-
     messages = [*history, {"role": "user", "content": text}]
     answer, last = "", {}
     try:
@@ -71,3 +69,14 @@ def _turn(
     history[:] = [*messages, {"role": "assistant", "content": answer}]
     if verbose:
         print_metrics(last)
+
+
+def print_metrics(last: dict[str, Any]) -> None:
+    """Counts and speeds of the last object of a stream, on stderr."""
+    for kind in ("prompt_eval", "eval"):
+        count, span = last.get(f"{kind}_count", 0), last.get(f"{kind}_duration", 0) / 1e9
+        label = kind.replace("_", " ")
+        say(f"{label} count:".ljust(22) + f"{count} token(s)")
+        if span:
+            say(f"{label} rate:".ljust(22) + f"{count / span:.2f} tokens/s")
+    say("total duration:".ljust(22) + f"{last.get('total_duration', 0) / 1e9:.3f}s")

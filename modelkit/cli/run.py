@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from modelkit.cli.backend import Remote, server
-from modelkit.cli.chat import chat
-from modelkit.cli.console import progress, say
+from modelkit.cli.chat import chat, print_metrics
+from modelkit.cli.console import progress
 from modelkit.cli.engine import own_server
 from modelkit.cli.server import Server
 from modelkit.errors import NotFound, UsageError
@@ -120,14 +120,3 @@ def _print_pieces(pieces: Iterable[dict[str, Any]]) -> dict[str, Any]:
         sys.stdout.flush()
     click.echo()
     return last
-
-
-def print_metrics(last: dict[str, Any]) -> None:
-    """Counts and speeds of the last object of a stream, on stderr."""
-    for kind in ("prompt_eval", "eval"):
-        count, span = last.get(f"{kind}_count", 0), last.get(f"{kind}_duration", 0) / 1e9
-        label = kind.replace("_", " ")
-        say(f"{label} count:".ljust(22) + f"{count} token(s)")
-        if span:
-            say(f"{label} rate:".ljust(22) + f"{count / span:.2f} tokens/s")
-    say("total duration:".ljust(22) + f"{last.get('total_duration', 0) / 1e9:.3f}s")

@@ -1,11 +1,8 @@
 """What no model refers to any more: finding it and removing it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelkit.digest import Digest
 from modelkit.errors import (
@@ -19,15 +16,14 @@ from modelkit.errors import (
 from modelkit.manifest import MAX_MANIFEST_SIZE, Descriptor, Manifest
 from modelkit.names import ModelName
 from modelkit.store import locks
-
-if TYPE_CHECKING:
-    from modelkit.store.store import Store
+from modelkit.store.blobs import BlobFolder
+from modelkit.store.manifests import ManifestFolder
 
 PARTIAL_MAX_AGE = 7 * 24 * 3600.0
 """Seconds that an interrupted download waits to be resumed."""
 
 
-def references(store: Store, manifest: Manifest) -> set[Digest]:
+def references(store: BlobFolder, manifest: Manifest) -> set[Digest]:
     """Every blob the manifest needs; an index needs its manifests and all that they need."""
     found = {descriptor.digest for descriptor in manifest.descriptors()}
     for child in manifest.manifests:
@@ -36,7 +32,7 @@ def references(store: Store, manifest: Manifest) -> set[Digest]:
     return found
 
 
-def _child_references(store: Store, child: Descriptor) -> set[Digest]:
+def _child_references(store: BlobFolder, child: Descriptor) -> set[Digest]:
     try:
         manifest = Manifest.parse(store.read_blob(child.digest, MAX_MANIFEST_SIZE))
     except (BlobNotFound, ManifestError, StoreError):
@@ -45,8 +41,7 @@ def _child_references(store: Store, child: Descriptor) -> set[Digest]:
 
 
 def collect(
-    store: Store,
-    lock: Path,
+    store: ManifestFolder,
     wanted: Callable[[Digest], bool],
     older_than: float | None = None,
 ) -> list[Digest]:
@@ -57,7 +52,7 @@ def collect(
     """
     if not store.blobs.is_dir():
         return []
-    with locks.exclusive(lock, wait=False) as alone:
+    with locks.exclusive(store.lock, wait=False) as alone:
         if not alone:
             return []
         try:
@@ -76,7 +71,7 @@ def collect(
         return removed
 
 
-def _used(store: Store, name: ModelName) -> set[Digest]:
+def _used(store: ManifestFolder, name: ModelName) -> set[Digest]:
     try:
         return references(store, store.manifest(name))
     except ModelNotFound:

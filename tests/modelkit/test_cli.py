@@ -21,7 +21,7 @@ from tests.modelkit.test_store import model
 def test_every_command_teaches_itself(modelkit: Modelkit, verb: str) -> None:
     result = modelkit(verb, "--help")
     assert result.code == 0
-    if verb != "registry":
+    if "Commands:" not in result.out:
         assert "Example" in result.out
 
 
@@ -139,7 +139,7 @@ def test_verify_fails_without_a_signature(modelkit: Modelkit, models: Store) -> 
 def test_verify_finds_a_damaged_blob(modelkit: Modelkit, models: Store) -> None:
     manifest = model(models, "foo")
     models.blob_path(manifest.layers[0].digest).write_bytes(b"Weights")
-    assert "digest mismatch" in modelkit.fails(1, "verify", "foo")
+    assert "is damaged" in modelkit.fails(1, "verify", "foo")
 
 
 def test_verify_obeys_the_policy(modelkit: Modelkit, models: Store) -> None:

@@ -173,7 +173,7 @@ def test_check_finds_missing_short_and_changed_blobs(store: Store) -> None:
     assert len(problems) == 3
     assert "missing" in problems[0]
     assert "5 bytes" in problems[1]
-    assert "digest mismatch" in problems[2]
+    assert "is damaged" in problems[2]
 
 
 def test_a_shared_blob_stays_until_its_last_model_goes(store: Store) -> None:
@@ -194,6 +194,13 @@ def test_a_manifest_that_lists_a_blob_twice_can_be_deleted(store: Store) -> None
 
 def test_delete_tolerates_a_missing_blob(store: Store) -> None:
     store.blob_path(model(store, "foo").layers[0].digest).unlink()
+    store.delete(ModelName.parse("foo"))
+    assert store.names() == []
+
+
+def test_a_model_with_a_damaged_manifest_can_be_deleted(store: Store) -> None:
+    model(store, "foo")
+    (store.manifests / "registry.ollama.ai/library/foo/latest").write_text("{")
     store.delete(ModelName.parse("foo"))
     assert store.names() == []
 
