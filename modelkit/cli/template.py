@@ -40,7 +40,11 @@ class _Source:
 
 @click.group("template")
 def template_() -> None:
-    """What a model's template makes of a conversation."""
+    """What a model's template makes of a conversation.
+
+    \b
+    Example: modelkit template render --model llama --messages chat.json
+    """
 
 
 @template_.command("render")
