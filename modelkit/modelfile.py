@@ -3,6 +3,7 @@
 import codecs
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modelkit.errors import ModelfileError, UsageError
@@ -117,6 +118,13 @@ class Modelfile:
         )
 
 
+def parse_nodes(source: str, filename: str = "Modelfile") -> list[Node]:
+    """A Modelfile as it is written, comments and layout included; raises ModelfileError."""
+    reader = _Reader(source, filename)
+    reader.read()
+    return reader.nodes
+
+
 class _Reader:
     """Walks the tree of one Modelfile."""
 
@@ -127,13 +135,14 @@ class _Reader:
         self.warnings: list[str] = []
 
     def read(self) -> Modelfile:
-        instructions = (node for node in self._nodes() if isinstance(node, Instruction))
+        instructions = (node for node in self.nodes if isinstance(node, Instruction))
         commands = tuple(self._command(node) for node in instructions)
         if not any(command.name == "model" for command in commands):
             raise self._error(MISTAKES["no FROM"].at(len(self.source)))
         return Modelfile(commands, self.filename, self.source, tuple(self.warnings))
 
-    def _nodes(self) -> list[Node]:
+    @cached_property
+    def nodes(self) -> list[Node]:
         from lark.exceptions import UnexpectedInput
 
         try:

@@ -2,8 +2,8 @@
 
 import re
 
-from modelkit.modelfile import Modelfile, needs_quotes
-from modelkit.syntax import Break, Comment, Instruction, Node, read_nodes
+from modelkit.modelfile import needs_quotes, parse_nodes
+from modelkit.syntax import Break, Comment, Instruction, Node
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # Without its quotes, such a text would look quoted or commented to a reader.
@@ -17,9 +17,9 @@ def format_modelfile(source: str, filename: str = "Modelfile") -> str:
     needs them, at most one empty line, and one around values of several lines. Line ends are
     those of the first line. Raises ModelfileError for a text that does not parse.
     """
-    Modelfile.parse(source, filename)
+    nodes = parse_nodes(source, filename)
     newline = _LINE_END.search(source)
-    return _join(list(read_nodes(source)), newline[0] if newline else "\n")
+    return _join(nodes, newline[0] if newline else "\n")
 
 
 def _join(nodes: list[Node], newline: str) -> str:

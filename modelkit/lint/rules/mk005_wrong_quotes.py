@@ -25,7 +25,9 @@ PARAMETER stop "<|end|>"
 
 ## Fix
 
-Safe, where the text holds no " of its own: puts " around it. The value loses the wrong quotes."""
+Safe, where the text holds no quotes of its own: puts " around it. The value loses the wrong
+quotes.
+"""
 
 import re
 from collections.abc import Iterator
@@ -36,8 +38,10 @@ from modelkit.lint.diagnostic import Edit, Finding, Fix, Severity
 SEVERITY = Severity.WARNING
 
 _WRONG = re.compile(
-    r"('''|['\u2018\u201c\u201e\u00ab])(.*)('''|['\u2019\u201d\u201c\u00bb])", re.DOTALL
+    r"(?P<open>''')(?P<text>.*)'''|(?P<mark>['\u2018\u201c\u201e\u00ab])(?P<rest>.*)['\u2019\u201d\u201c\u00bb]"
 )
+# In 'a' and 'b', the outer quotes do not belong together.
+_SEVERAL = re.compile(r"'\W|\W'")
 
 
 def check(context: Context) -> Iterator[Finding]:
@@ -45,13 +49,13 @@ def check(context: Context) -> Iterator[Finding]:
     for entry in context.document.entries:
         node = entry.node
         wrong = None if node.quote else _WRONG.fullmatch(node.text)
-        if wrong is None:
+        if wrong is None or _SEVERAL.search(wrong["rest"] or ""):
             continue
-        text = wrong[2]
+        text = wrong["text"] or wrong["rest"] or ""
         edit = Edit(node.value_span, f'"{text}"')
         yield Finding(
             node.value_span,
-            f"{wrong[1]} is no quote here: it becomes part of the value",
+            f"{wrong['open'] or wrong['mark']} is no quote here: it becomes part of the value",
             'use " for one line and """ for several',
-            None if '"' in text else Fix('Use "', (edit,)),
+            None if '"' in text or "'" in text else Fix('Use "', (edit,)),
         )

@@ -12,7 +12,7 @@ Values become layers of the model. Whoever pulls the model can read them.
 
 ```
 FROM llama3.2
-SYSTEM The token is hf_abcdefghijklmnopqrstuvwxyzABCDEFGH
+SYSTEM The token is hf_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX
 ```
 
 ## Use instead

@@ -30,6 +30,7 @@ Safe, where only the case is wrong: writes the name as it is known.
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 
 from modelkit.errors import TemplateError
 from modelkit.grammar.errors import nearest
@@ -51,6 +52,7 @@ _ROOT = [
     "ThinkLevel",
     "IsThinkSet",
 ]
+_MOST = 100
 # What a model or a caller names, not we.
 _ANYTHING_BELOW = ("Arguments", "Properties")
 
@@ -72,8 +74,8 @@ def check(context: Context) -> Iterator[Finding]:
     view = context.template
     if view is None or view.is_jinja or isinstance(view.parsed, TemplateError):
         return
-    for node in view.parsed.tree.walk():
-        yield from _check(view, node)
+    found = (finding for node in view.parsed.tree.walk() for finding in _check(view, node))
+    yield from islice(found, _MOST)
 
 
 def _check(view: TemplateView, node: Node) -> Iterator[Finding]:

@@ -83,6 +83,10 @@ def check(context: Context) -> Iterator[Finding]:
         if entry is None or not entry.value or entry.value in known:
             continue
         match = nearest(entry.value.lower(), sorted(known))
-        hint = f"did you mean {match}?" if match else f"there are {', '.join(sorted(known))}"
+        hint = (
+            f"did you mean {match}?"
+            if match
+            else "the names are those of the reference implementation, such as qwen3-coder"
+        )
         keyword = entry.node.keyword
         yield Finding(entry.node.value_span, f"no {keyword} is called {entry.value}", hint)
