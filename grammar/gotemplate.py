@@ -24,7 +24,7 @@ MISTAKES = {
     ),
     "comment with more": Mistake(
         "comment ends before closing delimiter",
-        "a comment fills its action: {{{{/* text */}}}}, with no blank inside unless a - follows it",
+        "a comment fills its action: {{{{/* text */}}}}; a blank goes inside only before a -",
         ("{{/* a */ }}", "{{/* a */ .x}}", "{{- /* a */-}}"),
     ),
     "open string": Mistake(
@@ -60,7 +60,7 @@ MISTAKES = {
     ),
     "missing end": Mistake(
         "unexpected EOF",
-        "an {{{{if}}}}, {{{{range}}}}, {{{{with}}}}, {{{{block}}}} or {{{{define}}}} has no {{{{end}}}}",
+        "an if, range, with, block or define has no {{{{end}}}}",
         ("{{ if .a }}", '{{ define "a" }}text', "{{ range .a }}{{ else }}x"),
     ),
     "stray word": Mistake(
@@ -76,7 +76,14 @@ MISTAKES = {
     "unexpected": Mistake(
         "unexpected {word} in action",
         "see the template language: functions take arguments separated by blanks",
-        ("{{ .a, }}", '{{ "a""b" }}', "{{ .a.. }}", "{{ print(1) }}", "{{ a # b }}", "{{ template }}"),
+        (
+            "{{ .a, }}",
+            '{{ "a""b" }}',
+            "{{ .a.. }}",
+            "{{ print(1) }}",
+            "{{ a # b }}",
+            "{{ template }}",
+        ),
     ),
     "unknown function": Mistake(
         'function "{name}" not defined',
@@ -91,7 +98,14 @@ MISTAKES = {
     "bad literal": Mistake(
         "{reason}",
         "write it as Go does",
-        ('{{ "\\q" }}', "{{ 'ab' }}", "{{ 99999999999999999999 }}", "{{ 0x }}", "{{ + }}", "{{ 1+2 }}"),
+        (
+            '{{ "\\q" }}',
+            "{{ 'ab' }}",
+            "{{ 99999999999999999999 }}",
+            "{{ 0x }}",
+            "{{ + }}",
+            "{{ 1+2 }}",
+        ),
     ),
     "bad name": Mistake(
         "bad character in {name}", "names hold letters, digits and _", ("{{ .a² }}", "{{ $½ }}")
@@ -133,7 +147,18 @@ MISTAKES = {
     ),
 }
 
-KEYWORDS = ("block", "break", "continue", "define", "else", "end", "if", "range", "template", "with")
+KEYWORDS = (
+    "block",
+    "break",
+    "continue",
+    "define",
+    "else",
+    "end",
+    "if",
+    "range",
+    "template",
+    "with",
+)
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"\w+|[^\w]")

@@ -68,7 +68,7 @@ def _less(first: object, second: object) -> bool:
             raise Failure("invalid type for comparison")
         case str(), str():
             return encode(first) < encode(second)
-        case (int() | float()), (int() | float()):
+        case ((int() | float()), (int() | float())):
             return first < second
     raise AssertionError(kind)
 

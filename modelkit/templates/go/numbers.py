@@ -94,7 +94,7 @@ def _parse_complex(text: str) -> complex:
 
 
 def format_float(value: float, verb: str, precision: int | None) -> str:
-    """A float with one of the verbs b, e, E, f, g, G, x, X; None is the shortest exact precision."""
+    """A float with a verb b, e, E, f, g, G, x or X; None is the shortest exact precision."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

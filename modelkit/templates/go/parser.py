@@ -1,7 +1,8 @@
 """From the source of a template to its tree, with Lark: nodes are made while it parses."""
 
 from functools import cache
-from typing import Any, NoReturn
+from itertools import pairwise
+from typing import Any
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
@@ -27,7 +28,7 @@ def parse(source: str) -> tree.Body:
         for count, _ in enumerate(parser.iter_parse()):
             if count > MAX_TOKENS:
                 raise _Mistaken("too large", 0, limit=MAX_TOKENS)
-        made: tree.Body = parser.feed_eof()
+        made: tree.Body = parser.feed_eof()  # type: ignore[no-untyped-call]
     except UnexpectedInput as error:
         raise error_at(explain(error, source), source) from None
     except _Mistaken as error:
@@ -53,7 +54,7 @@ def _lark() -> Lark:
     )
 
 
-class _Mistaken(Exception):  # noqa: N818
+class _Mistaken(Exception):
     """A mistake that the grammar does not see."""
 
     def __init__(self, kind: str, offset: int, **fields: object) -> None:
@@ -137,7 +138,11 @@ class _Builder(Transformer[Token, tree.Node]):
             raise _Mistaken("loop over what", pipeline.start)
         variable = tree.Variable(*_at(first), _name(first), [])
         pipeline.variables.insert(0, variable)
-        pipeline.start, pipeline.line, pipeline.column = variable.start, variable.line, variable.column
+        pipeline.start, pipeline.line, pipeline.column = (
+            variable.start,
+            variable.line,
+            variable.column,
+        )
         return pipeline  # type: ignore[no-any-return]
 
     # ---- Items ----
@@ -223,7 +228,7 @@ def _literal(token: Token) -> bool | int | float | complex | str | None:
     try:
         match token.type:
             case "BOOL":
-                return token == "true"
+                return str(token).startswith("t")
             case "NUMBER":
                 return parse_number(token)
             case "CHAR":
@@ -244,7 +249,7 @@ def _pipelines(parts: _Parts) -> list[tree.Pipeline]:
 
 def _bodies(parts: _Parts) -> list[tree.Body]:
     bodies = []
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in pairwise(parts):
         if not isinstance(part, tree.Body):
             continue
         if not part.items:

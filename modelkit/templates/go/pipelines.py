@@ -1,6 +1,7 @@
 """Pipelines, commands and operands, compiled to closures over (state, dot)."""
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 from modelkit.templates.go import tree
 from modelkit.templates.go.functions import FUNCTIONS, LAZY, Function
@@ -71,7 +72,7 @@ def _compile_command(command: tree.Command) -> Evaluate:
         call = _compile_call(first, arguments, command)
         return lambda state, dot: settled(call(state, dot, MISSING))
     if arguments:
-        return _failing(first, _not_a_function(first))
+        return _compile_uncallable(first)
     operand = compile_operand(first)
     if isinstance(first, tree.Nil):
         return _failing(first, "nil is not a command")
@@ -89,16 +90,24 @@ def _compile_stage(command: tree.Command) -> Callable[[State, object, object], o
     """A later command: it gets the value before it as its last argument."""
     first, *arguments = command.arguments
     if not isinstance(first, tree.Identifier):
-        failing = _failing(first, _not_a_function(first))
-        return lambda state, dot, _: failing(state, dot)
+        uncallable = _compile_uncallable(first)
+        return lambda state, dot, _: uncallable(state, dot)
     call = _compile_call(first, arguments, command)
     return lambda state, dot, value: settled(call(state, dot, value))
 
 
-def _not_a_function(node: tree.Node) -> str:
-    if isinstance(node, tree.Field | tree.Chain):
-        return "a field has arguments but is not a function"
-    return "can't give argument to non-function"
+def _compile_uncallable(node: tree.Node) -> Evaluate:
+    """A value given arguments: an error, unless it is a field of what is absent."""
+    if not _has_fields(node):
+        return _failing(node, "can't give argument to non-function")
+    receiver = _compile_receiver(node)
+
+    def evaluate(state: State, dot: object) -> object:
+        if receiver(state, dot) is not INVALID:
+            fail(node, "a field has arguments but is not a function")
+        return INVALID
+
+    return evaluate
 
 
 def _failing(node: tree.Node, message: str) -> Evaluate:
@@ -118,6 +127,8 @@ def _compile_call(
         _compile_argument(argument, as_text=function.takes_text(position))
         for position, argument in enumerate(arguments)
     ]
+    if name.name == "slice":
+        operands[1:] = map(_compile_bound, arguments[1:])
     run, given = function.run, len(operands)
     fits, fits_piped = _fits(function, given), _fits(function, given + 1)
     piped_text = function.takes_text(given)
@@ -194,21 +205,18 @@ def compile_operand(node: tree.Node) -> Evaluate:
     """The value of a node; None where a map or a list held nil, INVALID where nothing was."""
     match node:
         case tree.Dot():
-            return lambda _state, dot: dot
+            return _dot
         case tree.Nil():
             return lambda _state, _dot: None
         case tree.Literal():
             return _compile_literal(node)
-        case tree.Field():
-            return _compile_fields(lambda _state, dot: dot, node.names, node)
-        case tree.Variable():
-            variable = _compile_variable(node)
-            return _compile_fields(variable, node.fields, node) if node.fields else variable
+        case tree.Variable() if not node.fields:
+            return _compile_variable(node)
+        case tree.Field() | tree.Variable() | tree.Chain():
+            return _compile_field(node)
         case tree.Identifier():
             call = _compile_call(node, [], node)
             return lambda state, dot: call(state, dot, MISSING)
-        case tree.Chain():
-            return _compile_fields(compile_operand(node.operand), node.fields, node)
         case tree.Pipeline():
             return compile_pipeline(node)
     raise AssertionError(node)
@@ -233,18 +241,69 @@ def _compile_variable(node: tree.Variable) -> Evaluate:
     return evaluate
 
 
-def _compile_fields(receiver: Evaluate, names: list[str], node: tree.Node) -> Evaluate:
-    if len(names) == 1 and isinstance(node, tree.Field):
-        only = names[0]
-        return lambda _state, dot: (
-            dot.get(only) if type(dot) is dict else field_of(dot, only, node)
-        )
+WithFields = tree.Field | tree.Variable | tree.Chain
+
+
+def _has_fields(node: tree.Node) -> TypeGuard[WithFields]:
+    return isinstance(node, tree.Field | tree.Chain) or (
+        isinstance(node, tree.Variable) and bool(node.fields)
+    )
+
+
+def _field_names(node: WithFields) -> list[str]:
+    return node.names if isinstance(node, tree.Field) else node.fields
+
+
+def _compile_receiver(node: WithFields) -> Evaluate:
+    """The value whose field is the last one that the node names."""
+    *names, _ = _field_names(node)
+    match node:
+        case tree.Field():
+            start: Evaluate = _dot
+        case tree.Variable():
+            start = _compile_variable(node)
+        case tree.Chain():
+            start = compile_operand(node.operand)
+    if not names:
+        return start
 
     def evaluate(state: State, dot: object) -> object:
-        value = receiver(state, dot)
+        value = start(state, dot)
         for name in names:
             value = value.get(name) if type(value) is dict else field_of(value, name, node)
         return value
+
+    return evaluate
+
+
+def _dot(_: State, dot: object) -> object:
+    return dot
+
+
+def _compile_field(node: WithFields) -> Evaluate:
+    name = _field_names(node)[-1]
+    receiver = _compile_receiver(node)
+    if receiver is _dot:
+        return lambda _, dot: dot.get(name) if type(dot) is dict else field_of(dot, name, node)
+
+    def evaluate(state: State, dot: object) -> object:
+        value = receiver(state, dot)
+        return value.get(name) if type(value) is dict else field_of(value, name, node)
+
+    return evaluate
+
+
+def _compile_bound(node: tree.Node) -> Evaluate:
+    """An index for slice: as in Go, it does not come straight out of a map."""
+    operand = _compile_argument(node)
+    if not _has_fields(node):
+        return operand
+    receiver = _compile_receiver(node)
+
+    def evaluate(state: State, dot: object) -> object:
+        if isinstance(receiver(state, dot), dict):
+            fail(node, "error calling slice: cannot index slice/array with type interface {}")
+        return operand(state, dot)
 
     return evaluate
 
@@ -260,6 +319,5 @@ def field_of(value: object, name: str, node: tree.Node) -> object:
             fail(node, f"can't evaluate field {name} in type {type_name(value)}")
     if isinstance(value, dict):
         return value.get(name)
-    if value is None:
-        fail(node, f"nil pointer evaluating interface {{}}.{name}")
-    fail(node, f"can't evaluate field {name} in type {type_name(value)}")
+    reason = f"can't evaluate field {name} in type {type_name(value)}"
+    return fail(node, f"nil pointer evaluating interface {{}}.{name}" if value is None else reason)

@@ -1,7 +1,8 @@
 """Go's fmt.Sprintf: flags, widths, argument numbers, and what it prints for each mistake."""
 
-from modelkit.templates.go.printing import Printer, type_name
+from modelkit.templates.go.printing import Printer
 from modelkit.templates.go.quoting import joined
+from modelkit.templates.go.values import type_name
 
 _LARGEST = 1_000_000
 _FLAGS = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}

@@ -1,6 +1,6 @@
 """Texts, actions, choices, loops and template calls, compiled to closures over (state, dot)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from modelkit.templates.go import tree
@@ -199,9 +199,7 @@ def _scoped(inner: Execute) -> Execute:
     return run
 
 
-def _elements(
-    value: object, node: tree.Range, state: State
-) -> Iterable[tuple[object, object]] | Iterator[tuple[object, object]]:
+def _elements(value: object, node: tree.Range, state: State) -> Iterable[tuple[object, object]]:
     """Keys and elements of what is ranged over; raises TemplateError for what cannot be."""
     match value:
         case dict():
@@ -214,12 +212,13 @@ def _elements(
         case int():
             if len(node.pipeline.variables) > 1:
                 fail(node, f"can't use {int(value)} to iterate over more than one variable")
-            kind = type(value)
             numbers = range(int(value))
-            return ((INVALID, kind(n)) for n in numbers) if kind is Byte else zip(numbers, numbers)
+            if type(value) is Byte:
+                return ((INVALID, Byte(number)) for number in numbers)
+            return zip(numbers, numbers, strict=True)
         case _ if value is INVALID or value is None:
             return ()
-    fail(node, f"range can't iterate over {type_name(value)}")
+    return fail(node, f"range can't iterate over {type_name(value)}")
 
 
 # ---- What is known before it runs ----
@@ -269,4 +268,3 @@ def _holds(body: tree.Body, kind: type[tree.Node]) -> bool:
         elif isinstance(node, tree.If | tree.With | tree.Branch | tree.Body):
             waiting.extend(node.children())
     return False
-

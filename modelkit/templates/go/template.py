@@ -66,6 +66,11 @@ class GoTemplate:
                 case tree.Chain():
                     names.update(node.fields)
                 case tree.TemplateCall() if node.pipeline is None:
-                    place = {"line": node.line, "column": node.column}
-                    raise TemplateError("undefined template specified", stage="parse", **place)
+                    raise TemplateError(
+                        "undefined template specified",
+                        stage="parse",
+                        line=node.line,
+                        column=node.column,
+                        hint=f'give it a value: {{{{ template "{node.name}" . }}}}',
+                    )
         return frozenset(name.lower() for name in names)
