@@ -89,19 +89,23 @@ def prefers_jinja(go: Traits, jinja: Traits) -> bool:
 def think_tags(template: GoTemplate) -> tuple[str, str] | None:
     """The texts around `.Thinking` in the loop over `.Messages`: `("<think>", "</think>")`."""
     opening = closing = ""
+    known: dict[int, tuple[str | None, str | None]] = {}
     for body in _around_thinking(template.tree, None, in_messages=False):
-        items = _printing(body)
-        if items and isinstance(items[0], Text):
-            opening = items[0].text.strip()
-        if items and isinstance(items[-1], Text):
-            closing = items[-1].text.strip()
+        if id(body) not in known:
+            known[id(body)] = _edges(body)
+        first, last = known[id(body)]
+        opening = opening if first is None else first
+        closing = closing if last is None else last
     return (opening, closing) if opening and closing else None
 
 
-def _printing(body: Body) -> list[Node]:
-    """What a body holds, without what leaves no trace in Go's own tree."""
-    items = (item for item in body.items if not isinstance(item, Comment | Define))
-    return [item for item in items if not isinstance(item, Text) or item.text]
+def _edges(body: Body) -> tuple[str | None, str | None]:
+    """The texts a body begins and ends with, trimmed; what leaves no trace in Go's tree aside."""
+    items = [item for item in body.items if not isinstance(item, Comment | Define)]
+    items = [item for item in items if not isinstance(item, Text) or item.text]
+    ends = (items[0], items[-1])
+    first, last = (item.text.strip() if isinstance(item, Text) else None for item in ends)
+    return first, last
 
 
 def _around_thinking(node: Node, body: Body | None, *, in_messages: bool) -> Iterator[Body]:

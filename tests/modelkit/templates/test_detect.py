@@ -76,6 +76,7 @@ def test_capabilities_of_families(name: str, expected: Traits) -> None:
         ("a{{ .Thinking }}b", None),
         ("{{ range .Messages }}{{ if .Thinking }}a{{ .Thinking }}{{ end }}{{ end }}", None),
         ("{{ range .Messages }} {{ .Thinking }} {{ end }}", None),
+        ("{{ range .Messages }}a{{ if .Thinking }} {{ .Thinking }} {{ end }}b{{ end }}", None),
         ("{{ range .Messages }}{{/* c */}}a{{ .Thinking }}b{{/* c */}}{{ end }}", ("a", "b")),
     ],
 )
@@ -107,7 +108,7 @@ def test_think_tags_stand_around_the_thinking(
         ),
         ("{{ if .A }}{{ if .ToolCalls }}<d>{{ end }}{{ else if .ToolCalls }}<e>{{ end }}", "<d>"),
         (
-            "{{ range .X }}{{ else }}{{ if $.Calls }}{{ end }}{{ if .ToolCalls }}f{{ end }}{{ end }}",
+            "{{ range .X }}{{ else }}{{ if .A }}{{ end }}{{ if .ToolCalls }}f{{ end }}{{ end }}",
             "f",
         ),
         ("{{ .Tools }}", "{"),
@@ -115,6 +116,14 @@ def test_think_tags_stand_around_the_thinking(
 )
 def test_a_tool_tag_is_what_comes_before_the_calls(source: str, expected: str) -> None:
     assert tool_tag(GoTemplate(source)) == expected
+
+
+def test_a_long_template_is_read_quickly() -> None:
+    part = "a{{ .Thinking }}{{ if .ToolCalls }}{{ .Thinking }}{{ end }}b"
+    source = "{{ range .Messages }}" + part * 1_500 + "{{ end }}"
+    started = time.monotonic()
+    assert go_traits(source) == Traits(thinking=True)
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("part", ["{{", '{{ "', "{{ /*", "{{ `", '{{ "a" ', "{{ .a }}", '{{ "\\" '])

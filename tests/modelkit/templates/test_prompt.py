@@ -1,9 +1,14 @@
 """Ollama's layer over Go templates."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelkit.templates import TemplateError
 from modelkit.templates.collate import collate, system_text
+from modelkit.templates.detect import go_traits
 from modelkit.templates.images import with_image_tags
 from modelkit.templates.messages import Message
 from modelkit.templates.prompt import PromptTemplate, Think, prompt_template
@@ -202,3 +207,48 @@ def test_images_are_numbered_in_place_or_in_front() -> None:
     tagged = [message.content for message in with_image_tags(messages)]
     assert tagged == ["a [img-0] b [img-1]", "c", "[img-3]d [img-2]", "[img-4][img-5]e"]
     assert messages[0].content == "a [img] b [img]"
+
+
+# ---- Whatever is thrown at it ----
+
+ROLES = st.sampled_from(["system", "user", "assistant", "tool", "", "x"])
+MESSAGES = st.lists(st.builds(Message, role=ROLES, content=st.text(max_size=5)), max_size=6)
+PARTS = st.sampled_from(
+    [
+        *("{{ .Response }}", "{{ .Prompt }}", "{{ .System }}", "{{ .Messages }}", "a", " ", "\n"),
+        *("{{ if .System }}", "{{ else }}", "{{ end }}", "{{ range .Messages }}", "{{ .Content }}"),
+        *("{{ with .Prompt }}", "{{- .Response -}}", '{{ define "d" }}', '{{ template "d" . }}'),
+        *("{{ else if .Response }}", "{{ .ToolCalls }}", "{{ .Thinking }}", "{{", "}}", "{{ . }}"),
+    ]
+)
+
+
+@given(parts=st.lists(PARTS, max_size=14), messages=MESSAGES)
+@settings(max_examples=600, deadline=None)
+def test_a_template_renders_or_is_a_template_error(
+    parts: list[str], messages: list[Message]
+) -> None:
+    source = "".join(parts)
+    with suppress(TemplateError):
+        PromptTemplate(source).render(messages)
+    traits = go_traits(source)
+    assert isinstance(traits.capabilities, list)
+
+
+@given(
+    turns=st.lists(st.tuples(st.text("ab", min_size=1), st.text("cd", min_size=1)), max_size=4),
+    last=st.text("ef", min_size=1),
+    begun=st.text("gh"),
+)
+@settings(max_examples=200, deadline=None)
+def test_turns_follow_each_other_and_the_last_is_open(
+    turns: list[tuple[str, str]], last: str, begun: str
+) -> None:
+    template = PromptTemplate("<{{ .Prompt }}|{{ .Response }}>")
+    said = [
+        Message(role=role, content=text)
+        for turn in [*turns, (last, begun)]
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    whole = "".join(f"<{prompt}|{response}>" for prompt, response in turns)
+    assert template.render(said) == f"{whole}<{last}|{begun}"
