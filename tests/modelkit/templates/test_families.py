@@ -17,6 +17,9 @@ from tests.modelkit.templates.families import (
     text,
     transformers_values,
 )
+from tests.modelkit.templates.test_go_reference import Render, go, go_program
+
+__all__ = ["go", "go_program"]  # fixtures of the comparison with Go, used here too
 
 # The tokens that fixtures/oracle/chat_templates.py gives to transformers.
 TOKENS: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>"}
@@ -36,6 +39,27 @@ def messages(name: str) -> list[Message]:
 def test_a_go_form_gives_the_documented_prompt(name: str) -> None:
     prompt = PromptTemplate(text(f"{name}.gotmpl")).render(messages("conversation.json"))
     assert prompt == text(f"{name}.txt")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gos_own_engine_gives_the_documented_prompt(name: str, go: Render) -> None:
+    source, expected = text(f"{name}.gotmpl"), text(f"{name}.txt")
+    said = messages("conversation.json")
+    if ".Messages" in source:
+        fields = ("Role", "Content", "Thinking", "ToolCalls")
+        conversation = [{field: message.go_field(field) for field in fields} for message in said]
+        data = {"System": "Be brief.", "Messages": conversation, "Tools": []}
+        assert go(source, data) == ("output", expected)
+        return
+    # A template over one turn: Go renders the first whole, and the last beyond the response.
+    system, first, answer, last = (message.content for message in said)
+    turns = [
+        {"System": system, "Prompt": first, "Response": answer},
+        {"System": "", "Prompt": last, "Response": ""},
+    ]
+    whole, rest = (go(source, turn)[1] for turn in turns)
+    assert expected.startswith(whole)
+    assert rest.startswith(expected.removeprefix(whole))
 
 
 @pytest.mark.parametrize("name", WITH_TOOLS)

@@ -157,7 +157,7 @@ def test_a_text_is_put_between_two(server: Server) -> None:
 
 def test_tool_calls_and_results_in_the_history_are_written(server: Server) -> None:
     call = {"function": {"name": "f", "arguments": {"b": 1, "a": 2}}}
-    messages = [
+    messages: list[dict[str, Any]] = [
         USER,
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "content": "31", "tool_name": "f"},
