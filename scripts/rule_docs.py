@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-"""Write docs/rules/: one page a lint rule, from the rule's docstring, and a table of all.
+"""Write docs/rules/, one page a lint rule from its docstring, and the screen in docs/lint.md.
 
 With --check nothing is written; the exit code is 1 when a page is stale.
 """
 
+import re
 import sys
 from pathlib import Path
 
+from modelkit.lint import lint
+from modelkit.lint.report import text_report
 from modelkit.lint.rules import Rule, all_rules
 
-FOLDER = Path(__file__).parent.parent / "docs" / "rules"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+EXAMPLE = ROOT / "fixtures" / "modelfiles" / "lint_example.Modelfile"
+_SCREEN = re.compile(r"(?<=\$ modelkit lint Modelfile\n).*?(?=```\n)", re.DOTALL)
 _GROUPS = {
     "MK0": "Instructions and values",
     "MK1": "Parameters",
@@ -19,9 +25,16 @@ _GROUPS = {
 
 
 def pages() -> dict[str, str]:
-    """The text of each page by its file name."""
-    texts = {f"{rule.code}.md": _page(rule) for rule in all_rules()}
-    return {"README.md": _table(), **texts}
+    """The text of each page by its path below docs/."""
+    texts = {f"rules/{rule.code}.md": _page(rule) for rule in all_rules()}
+    return {"lint.md": _guide(), "rules/README.md": _table(), **texts}
+
+
+def _guide() -> str:
+    """docs/lint.md with today's screen in it."""
+    text = EXAMPLE.read_text()
+    screen = text_report(lint(text, folder=EXAMPLE.parent), {"Modelfile": text})
+    return _SCREEN.sub(lambda _: screen, (DOCS / "lint.md").read_text(), count=1)
 
 
 def _page(rule: Rule) -> str:
@@ -54,17 +67,22 @@ def main() -> int:
     stale = [
         name
         for name, text in wanted.items()
-        if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != text
+        if not (DOCS / name).is_file() or (DOCS / name).read_text() != text
     ]
-    surplus = [file.name for file in FOLDER.glob("*.md") if file.name not in wanted]
+    surplus = [
+        f"rules/{file.name}"
+        for file in (DOCS / "rules").glob("*.md")
+        if f"rules/{file.name}" not in wanted
+    ]
     if "--check" in sys.argv:
-        print(*(f"docs/rules/{name} is stale" for name in [*stale, *surplus]), sep="\n", end="")
+        for name in [*stale, *surplus]:
+            print(f"docs/{name} is stale")
         return int(bool(stale or surplus))
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    (DOCS / "rules").mkdir(parents=True, exist_ok=True)
     for name in surplus:
-        (FOLDER / name).unlink()
+        (DOCS / name).unlink()
     for name in stale:
-        (FOLDER / name).write_text(wanted[name])
+        (DOCS / name).write_text(wanted[name])
     return 0
 
 

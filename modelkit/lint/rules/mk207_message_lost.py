@@ -42,7 +42,7 @@ from collections.abc import Iterator
 
 from modelkit.lint.context import Context
 from modelkit.lint.diagnostic import Finding, Severity
-from modelkit.lint.template import ask, message
+from modelkit.lint.template import USER, ask, message
 
 SEVERITY = Severity.WARNING
 
@@ -54,7 +54,8 @@ def check(context: Context) -> Iterator[Finding]:
     """Messages by a text of their own, looked for in the prompt, in order."""
     view = context.template
     entries = [entry for entry in context.document.all("message") if entry.node.text][:_MOST]
-    if view is None or not entries:
+    # Without any question there is no order to speak of; that is another rule's finding.
+    if view is None or not entries or not view.shows(USER, *ask()):
         return
     texts = [f"mk-message-{number}-" for number in range(len(entries))]
     said = [message(entry.node.word, text) for entry, text in zip(entries, texts, strict=True)]
