@@ -142,8 +142,8 @@ MISTAKES = {
     ),
     "too large": Mistake(
         "the template is too large",
-        "it has more than {limit} words; a real one has a few hundred",
-        ("{{.}}" * 20_001,),
+        "it has more than {limit} words; a real one has hundreds",
+        ("{{.}}" * 10_001,),
     ),
 }
 

@@ -6,6 +6,8 @@ from modelkit.templates.go.values import SLICES, Byte, Failure, type_name
 
 def equal(first: object, *others: object) -> bool:
     """`eq a b c`: whether a equals any of the others."""
+    if len(others) == 1:
+        return _equal(first, others[0])
     if not others:
         raise Failure("missing argument for comparison")
     return any(_equal(first, other) for other in others)
@@ -45,6 +47,8 @@ def _kind(value: object) -> type | None:
 
 
 def _equal(first: object, second: object) -> bool:
+    if type(first) is str and type(second) is str:
+        return first == second
     kind, other = _kind(first), _kind(second)
     if kind is not other:
         if first is None or second is None:

@@ -10,7 +10,7 @@ from modelkit.templates.go.marshal import marshal
 from modelkit.templates.go.printf import sprintf
 from modelkit.templates.go.printing import sprint, sprintln
 from modelkit.templates.go.quoting import decode, encode
-from modelkit.templates.go.values import SLICES, Byte, Failure, Struct, type_name
+from modelkit.templates.go.values import SLICES, Byte, Failure, is_struct, type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _yesterday_date(*_: object) -> str:
 
 def _typescript_type(value: object) -> object:
     """Only a typed value knows its type in TypeScript, as its field ToTypeScriptType."""
-    if isinstance(value, Struct):
+    if is_struct(value):
         try:
             return value.go_field("ToTypeScriptType")
         except KeyError:

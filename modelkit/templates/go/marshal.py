@@ -1,11 +1,12 @@
 """The function json: values as Go's encoding/json writes them."""
 
-import json
 import re
+from json.encoder import encode_basestring
+from typing import cast
 
 from modelkit import gojson
 from modelkit.templates.go.quoting import joined
-from modelkit.templates.go.values import Marshaler
+from modelkit.templates.go.values import is_marshaler
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -17,35 +18,46 @@ def marshal(value: object) -> str:
         _write(value, parts, sort=True)
     except ValueError:
         return ""
-    return "".join(parts)
+    text = "".join(parts)
+    if text.isascii():
+        return gojson.escape_html(text)
+    # A byte that is not UTF-8 is written as an escape, a real U+FFFD as itself.
+    return _SURROGATE.sub(r"\\ufffd", gojson.escape_html(joined([text])))
 
 
 def _write(value: object, parts: list[str], *, sort: bool) -> None:
+    kind = type(value)
+    if kind is str:
+        parts.append(encode_basestring(cast("str", value)))
+    elif is_marshaler(value):
+        _write(value.go_json(), parts, sort=False)
+    elif isinstance(value, dict):
+        _write_map(value, parts, sort)
+    elif isinstance(value, list | tuple):
+        _write_slice(value, parts, sort)
+    else:
+        parts.append(_scalar(value))
+
+
+def _scalar(value: object) -> str:
     match value:
         case None:
-            parts.append("null")
+            return "null"
         case bool():
-            parts.append("true" if value else "false")
+            return "true" if value else "false"
         case int():
-            parts.append(str(int(value)))
+            return str(int(value))
         case float():
-            parts.append(gojson.format_float(value))
+            return gojson.format_float(value)
         case str():
-            parts.append(_text(value))
-        case Marshaler():
-            _write(value.go_json(), parts, sort=False)
-        case dict():
-            _write_map(value, parts, sort)
-        case list() | tuple():
-            _write_slice(value, parts, sort)
-        case _:
-            raise ValueError(f"JSON cannot hold a {type(value).__name__}")
+            return encode_basestring(value)
+    raise ValueError(f"JSON cannot hold a {type(value).__name__}")
 
 
 def _write_map(value: "dict[str, object]", parts: list[str], sort: bool) -> None:
     opening = "{"
     for key in sorted(value) if sort else value:
-        parts.append(f"{opening}{_text(key)}:")
+        parts.append(opening + encode_basestring(key) + ":")
         _write(value[key], parts, sort=sort)
         opening = ","
     parts.append("}" if value else "{}")
@@ -58,10 +70,3 @@ def _write_slice(value: "list[object] | tuple[object, ...]", parts: list[str], s
         _write(item, parts, sort=sort)
         opening = ","
     parts.append("]" if value else "[]")
-
-
-def _text(text: str) -> str:
-    if not text.isascii():
-        text = joined([text])
-    written = gojson.escape_html(json.dumps(text, ensure_ascii=False))
-    return written if written.isascii() else _SURROGATE.sub(r"\\ufffd", written)

@@ -16,7 +16,7 @@ from modelkit.templates.go.numbers import parse_number
 from modelkit.templates.go.quoting import unquote, unquote_char
 
 # Far more than any real template has; it keeps the time that a hostile one takes short.
-MAX_TOKENS = 60_000
+MAX_TOKENS = 30_000
 
 _BLANKS = " \t\r\n"
 

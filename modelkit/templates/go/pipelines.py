@@ -1,16 +1,15 @@
 """Pipelines, commands and operands, compiled to closures over (state, dot)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
 from modelkit.templates.go import tree
 from modelkit.templates.go.functions import FUNCTIONS, LAZY, Function
 from modelkit.templates.go.state import State, fail, settled
-from modelkit.templates.go.values import INVALID, SLICES, Failure, Struct, type_name
+from modelkit.templates.go.values import INVALID, Failure, is_struct, type_name
 
 Evaluate = Callable[[State, object], object]
-# What a command gets when no value comes through the pipe.
-MISSING = object()
+Stage = Callable[[State, object, object], object]
 # Texts up to this long cost nothing extra to pass to a function.
 _SHORT = 256
 
@@ -69,13 +68,12 @@ def _compile_command(command: tree.Command) -> Evaluate:
     """The first command of a pipeline: nothing comes through the pipe."""
     first, *arguments = command.arguments
     if isinstance(first, tree.Identifier):
-        call = _compile_call(first, arguments, command)
-        return lambda state, dot: settled(call(state, dot, MISSING))
+        return _compile_call(first, arguments)
     if arguments:
         return _compile_uncallable(first)
-    operand = compile_operand(first)
     if isinstance(first, tree.Nil):
         return _failing(first, "nil is not a command")
+    operand = compile_operand(first)
     if isinstance(first, tree.Literal | tree.Pipeline):
         return operand
 
@@ -86,14 +84,13 @@ def _compile_command(command: tree.Command) -> Evaluate:
     return evaluate
 
 
-def _compile_stage(command: tree.Command) -> Callable[[State, object, object], object]:
+def _compile_stage(command: tree.Command) -> Stage:
     """A later command: it gets the value before it as its last argument."""
     first, *arguments = command.arguments
-    if not isinstance(first, tree.Identifier):
-        uncallable = _compile_uncallable(first)
-        return lambda state, dot, _: uncallable(state, dot)
-    call = _compile_call(first, arguments, command)
-    return lambda state, dot, value: settled(call(state, dot, value))
+    if isinstance(first, tree.Identifier):
+        return _compile_piped_call(first, arguments)
+    uncallable = _compile_uncallable(first)
+    return lambda state, dot, _: uncallable(state, dot)
 
 
 def _compile_uncallable(node: tree.Node) -> Evaluate:
@@ -117,83 +114,132 @@ def _failing(node: tree.Node, message: str) -> Evaluate:
 # ---- Functions ----
 
 
-def _compile_call(
-    name: tree.Identifier, arguments: list[tree.Node], command: tree.Node
-) -> Callable[[State, object, object], object]:
-    function = FUNCTIONS[name.name]
+def _compile_call(name: tree.Identifier, arguments: list[tree.Node]) -> Evaluate:
+    """A call into which nothing is piped."""
     if name.name in LAZY:
         return _compile_lazy(name, arguments)
-    operands = [
-        _compile_argument(argument, as_text=function.takes_text(position))
-        for position, argument in enumerate(arguments)
-    ]
-    if name.name == "slice":
-        operands[1:] = map(_compile_bound, arguments[1:])
-    run, given = function.run, len(operands)
-    fits, fits_piped = _fits(function, given), _fits(function, given + 1)
-    piped_text = function.takes_text(given)
+    operands = _compile_arguments(name, arguments)
+    invoke = _compile_invocation(name, len(operands))
+    if len(operands) == 1:
+        (only,) = operands
+        return lambda state, dot: invoke(state, (only(state, dot),))
+    if len(operands) == 2:
+        first, second = operands
+        return lambda state, dot: invoke(state, (first(state, dot), second(state, dot)))
+    return lambda state, dot: invoke(state, [operand(state, dot) for operand in operands])
+
+
+def _compile_piped_call(name: tree.Identifier, arguments: list[tree.Node]) -> Stage:
+    """A call that gets the value before it as its last argument."""
+    if name.name in LAZY:
+        return _compile_piped_lazy(name, arguments)
+    operands = _compile_arguments(name, arguments)
+    invoke = _compile_invocation(name, len(operands) + 1)
+    as_text = FUNCTIONS[name.name].takes_text(len(operands))
 
     def call(state: State, dot: object, piped: object) -> object:
         values = [operand(state, dot) for operand in operands]
-        if piped is not MISSING:
-            if piped_text and not isinstance(piped, str):
-                fail(command, f"wrong type for value; expected string; got {type_name(piped)}")
-            values.append(None if piped is INVALID else piped)
-        if not (fits if piped is MISSING else fits_piped):
-            fail(name, f"wrong number of args for {name.name}: got {len(values)}")
+        if as_text and not isinstance(piped, str):
+            fail(name, f"wrong type for value; expected string; got {type_name(piped)}")
+        values.append(None if piped is INVALID else piped)
+        return invoke(state, values)
+
+    return call
+
+
+def _compile_arguments(name: tree.Identifier, arguments: list[tree.Node]) -> list[Evaluate]:
+    function = FUNCTIONS[name.name]
+    if name.name == "slice":
+        return [_compile_argument(a) if a is arguments[0] else _compile_bound(a) for a in arguments]
+    return [
+        _compile_text(argument) if function.takes_text(position) else _compile_argument(argument)
+        for position, argument in enumerate(arguments)
+    ]
+
+
+def _compile_invocation(
+    name: tree.Identifier, given: int
+) -> Callable[[State, Sequence[object]], object]:
+    """Run the function on its arguments; long texts and lists cost steps."""
+    function = FUNCTIONS[name.name]
+    if not _fits(function, given):
+        message = f"wrong number of args for {name.name}: got {given}"
+        return lambda _state, _values: fail(name, message)
+    run = function.run
+
+    def invoke(state: State, values: Sequence[object]) -> object:
         for value in values:
-            if isinstance(value, (str, *SLICES)) and len(value) > _SHORT:
-                state.spend(len(value) >> 4, name)
+            kind = type(value)
+            if (kind is str or kind is list) and len(value) > _SHORT:  # type: ignore[arg-type]
+                state.spend(len(value) >> 3, name)  # type: ignore[arg-type]
         try:
             result = run(*values)
         except Failure as error:
             fail(name, f"error calling {name.name}: {error}")
         if type(result) is str and len(result) > _SHORT:
-            state.spend(len(result) >> 4, name)
-        return result
+            state.spend(len(result) >> 3, name)
+        return INVALID if result is None else result
 
-    return call
+    return invoke
 
 
 def _fits(function: Function, given: int) -> bool:
     return function.least <= given and (function.most is None or given <= function.most)
 
 
-def _compile_lazy(
-    name: tree.Identifier, arguments: list[tree.Node]
-) -> Callable[[State, object, object], object]:
+def _compile_lazy(name: tree.Identifier, arguments: list[tree.Node]) -> Evaluate:
     """and, or: the first argument that decides, else the last."""
-    operands = [_compile_argument(argument) for argument in arguments]
+    if not arguments:
+        return _failing(name, f"wrong number of args for {name.name}: want at least 1 got 0")
+    *operands, last = [compile_operand(argument) for argument in arguments]
     decisive = LAZY[name.name]
 
-    def call(state: State, dot: object, piped: object) -> object:
-        value: object = MISSING
+    def call(state: State, dot: object) -> object:
         for operand in operands:
             value = operand(state, dot)
             if bool(value) is decisive:
-                return value
-        if piped is not MISSING:
-            return piped
-        if value is MISSING:
-            fail(name, f"wrong number of args for {name.name}: want at least 1 got 0")
-        return value
+                return settled(value)
+        return settled(last(state, dot))
 
     return call
 
 
-def _compile_argument(node: tree.Node, *, as_text: bool = False) -> Evaluate:
+def _compile_piped_lazy(name: tree.Identifier, arguments: list[tree.Node]) -> Stage:
+    operands = [compile_operand(argument) for argument in arguments]
+    decisive = LAZY[name.name]
+
+    def call(state: State, dot: object, piped: object) -> object:
+        for operand in operands:
+            value = operand(state, dot)
+            if bool(value) is decisive:
+                return settled(value)
+        return piped
+
+    return call
+
+
+def _compile_argument(node: tree.Node) -> Evaluate:
     """An argument as functions take it: nil for what is absent."""
     operand = compile_operand(node)
-    if isinstance(node, tree.Literal) and node.value is not None:
-        if as_text and not isinstance(node.value, str):
-            return _failing(node, f"expected string; found {node.text}")
+    if isinstance(node, tree.Literal):
         return operand
 
     def evaluate(state: State, dot: object) -> object:
         value = operand(state, dot)
-        if as_text and not isinstance(value, str):
-            fail(node, f"wrong type for value; expected string; got {type_name(value)}")
         return None if value is INVALID else value
+
+    return evaluate
+
+
+def _compile_text(node: tree.Node) -> Evaluate:
+    """An argument that must be a string."""
+    operand = compile_operand(node)
+
+    def evaluate(state: State, dot: object) -> object:
+        value = operand(state, dot)
+        if not isinstance(value, str):
+            fail(node, f"wrong type for value; expected string; got {type_name(value)}")
+        return value
 
     return evaluate
 
@@ -215,8 +261,7 @@ def compile_operand(node: tree.Node) -> Evaluate:
         case tree.Field() | tree.Variable() | tree.Chain():
             return _compile_field(node)
         case tree.Identifier():
-            call = _compile_call(node, [], node)
-            return lambda state, dot: call(state, dot, MISSING)
+            return _compile_call(node, [])
         case tree.Pipeline():
             return compile_pipeline(node)
     raise AssertionError(node)
@@ -312,7 +357,7 @@ def field_of(value: object, name: str, node: tree.Node) -> object:
     """`value.name`: None for a key that a map lacks; raises TemplateError where Go would."""
     if value is INVALID:
         return INVALID
-    if isinstance(value, Struct):
+    if is_struct(value):
         try:
             return value.go_field(name)
         except KeyError:

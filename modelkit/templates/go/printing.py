@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from modelkit.templates.go import numbers
 from modelkit.templates.go.quoting import can_backquote, encode, joined, quote
-from modelkit.templates.go.values import INVALID, SLICES, Byte, Failure, Printable, type_name
+from modelkit.templates.go.values import INVALID, SLICES, Byte, Failure, is_printable, type_name
 
 # Where Go would print an address.
 _ADDRESS = 0xC000000000
@@ -69,7 +69,7 @@ class Printer:
                 self._complex(value, verb)
             case None:
                 self.parts.append("interface {}(nil)" if self.sharp_v else "<nil>")
-            case Printable() if not self.failing and not self.sharp_v and verb in "vsxXq":
+            case _ if is_printable(value) and self._calls_methods(verb):
                 self._string(value.go_string(), verb)
             case dict():
                 self._map(value, verb)
@@ -77,6 +77,9 @@ class Printer:
                 self._slice(value, verb)
             case _:
                 self._bad_verb(value, verb)
+
+    def _calls_methods(self, verb: str) -> bool:
+        return not self.failing and not self.sharp_v and verb in "vsxXq"
 
     def _map(self, value: "dict[str, object]", verb: str) -> None:
         opening, separator, closing = ("map[", " ", "]")

@@ -13,7 +13,7 @@ class Limits:
     """How much one rendering may do before it ends with a TemplateError.
 
     `output` counts characters; `depth` templates that call templates; `steps` nodes evaluated,
-    plus one for each 16 characters of text that functions take or make.
+    plus one for each 8 characters of long texts that functions take or make.
     """
 
     output: int = 16 << 20

@@ -73,7 +73,7 @@ class _Compiler:
                 text = text_of(value)
             except Failure as error:
                 fail(node, str(error))
-            state.spend(len(text) >> 4, node)
+            state.spend(len(text) >> 2, node)
             state.print(text, node)
 
         return run

@@ -4,12 +4,11 @@ dict is map[string]any, list is []any, None is nil. INVALID is Go's absent value
 variable evaluates to; it prints `<no value>`.
 """
 
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, TypeGuard
 
 SLICES = (list, tuple)
 
 
-@runtime_checkable
 class Printable(Protocol):
     """A value that prints as text of its own."""
 
@@ -18,7 +17,6 @@ class Printable(Protocol):
         ...
 
 
-@runtime_checkable
 class Marshaler(Protocol):
     """A value that `json` writes in its own way."""
 
@@ -27,7 +25,6 @@ class Marshaler(Protocol):
         ...
 
 
-@runtime_checkable
 class Struct(Protocol):
     """A value with fields of its own; unlike a map it is always true."""
 
@@ -55,6 +52,21 @@ class Byte(int):
 
 class Failure(Exception):
     """What went wrong inside a function, before the place in the template is known."""
+
+
+def is_printable(value: object) -> TypeGuard[Printable]:
+    """Whether a value is Printable; faster than isinstance with a protocol."""
+    return hasattr(type(value), "go_string")
+
+
+def is_struct(value: object) -> TypeGuard[Struct]:
+    """Whether a value is a Struct."""
+    return hasattr(type(value), "go_field")
+
+
+def is_marshaler(value: object) -> TypeGuard[Marshaler]:
+    """Whether a value is a Marshaler."""
+    return hasattr(type(value), "go_json")
 
 
 _NAMES: dict[type, str] = {
