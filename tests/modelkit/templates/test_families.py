@@ -1,5 +1,6 @@
 """The prompt formats of well-known families, in Go's language and in Jinja."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from tests.modelkit.templates.test_go_reference import Render, go, go_program
 
 __all__ = ["go", "go_program"]  # fixtures of the comparison with Go, used here too
 
+SNIPPETS: list[str] = json.loads(text("snippets.json"))
 # The tokens that fixtures/oracle/chat_templates.py gives to transformers.
 TOKENS: dict[str, Any] = {"bos_token": "<s>", "eos_token": "</s>"}
 # The end tokens of the families whose Jinja form asks for it.
@@ -91,6 +93,13 @@ def test_tools_reach_a_jinja_form_as_transformers_gives_them(name: str) -> None:
     template = ChatTemplate(text(f"{name}.jinja"))
     prompt = template.render(data("tool_conversation.json"), tools=data("tools.json"), **TOKENS)
     assert prompt == transformers_values()[f"{name}.tools"]
+
+
+@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def test_a_piece_of_jinja_means_what_it_means_to_transformers(number: int) -> None:
+    template = ChatTemplate(SNIPPETS[number])
+    values = transformers_values()
+    assert template.render(data("conversation.json"), **TOKENS) == values[f"snippet.{number}"]
 
 
 @pytest.mark.oracle
