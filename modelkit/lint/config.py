@@ -77,9 +77,9 @@ def _check(selector: str) -> None:
 
 def _table(file: Path, path: tuple[str, ...]) -> Mapping[str, object] | None:
     """The table at `path` of a file; None when the file or, in pyproject.toml, the table is not."""
-    if not file.is_file():
-        return None
     try:
+        if not file.is_file():
+            return None
         with file.open("rb") as stream:
             table: object = tomllib.loads(stream.read(_MAX_BYTES).decode())
     except (OSError, ValueError, RecursionError) as error:

@@ -82,7 +82,7 @@ class Document:
 
         Behind a quote that never closes, nothing can be told apart any more.
         """
-        start = 0
+        start = 1 if self.source.startswith("\ufeff") else 0
         while (fault := self._read_lines(start, len(self.source))) is not None:
             line = self.whole_lines(Span(fault.offset, fault.offset))
             self._read_lines(start, line.start)

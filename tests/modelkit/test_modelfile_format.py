@@ -29,7 +29,7 @@ def comments(text: str) -> list[str]:
 
 
 @given(MODELFILES.filter(parses))
-@settings(derandomize=True, deadline=None, max_examples=700)
+@settings(derandomize=True, deadline=None, max_examples=400)
 def test_commands_and_comments_stay_and_a_second_time_changes_nothing(text: str) -> None:
     formatted = format_modelfile(text)
     assert Modelfile.parse(formatted) == Modelfile.parse(text)
