@@ -56,7 +56,14 @@ MISTAKES = {
     "missing value": Mistake(
         "missing value for {context}",
         "{{{{ {context} … }}}} needs a value, such as .Prompt",
-        ("{{}}", "{{ if }}", "{{ range }}", "{{ $x := }}", "{{- -}}", "{{ else if }}"),
+        (
+            "{{}}",
+            "{{ if }}",
+            "{{ range }}",
+            "{{ $x := }}",
+            "{{- }}",
+            "{{ if .a }}{{ else if }}{{ end }}",
+        ),
     ),
     "missing end": Mistake(
         "unexpected EOF",
@@ -104,6 +111,7 @@ MISTAKES = {
             "{{ 99999999999999999999 }}",
             "{{ 0x }}",
             "{{ + }}",
+            "{{- -}}",
             "{{ 1+2 }}",
         ),
     ),
@@ -162,6 +170,7 @@ KEYWORDS = (
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"\w+|[^\w]")
+_FIRST_WORD = re.compile(r"[ \t\r\n]*\{\{(?:-[ \t\r\n])?[ \t\r\n]*([a-z]+)")
 _LAST_WORD = re.compile(r"(\w*)[ \t\r\n]*$")
 _CLOSED = {
     '"': ("open string", re.compile(r'"(?:[^"\\\n]|\\[^\n])*+"')),
@@ -197,6 +206,9 @@ def _place(error: "UnexpectedInput", text: str) -> tuple[set[str], int]:
 def _explain_text(text: str, offset: int) -> Fault:
     if offset == len(text):
         return MISTAKES["missing end"].at(offset)
+    word = _FIRST_WORD.match(text, offset)
+    if word and word[1] in KEYWORDS:
+        return MISTAKES["stray word"].at(word.start(1), word=word[1])
     comment = text.find("/*", offset)
     kind = "unclosed comment" if text.find("*/", comment + 2) < 0 else "comment with more"
     return MISTAKES[kind].at(offset)
