@@ -17,7 +17,7 @@ class ChatTemplate:
         self._environment = Sandbox()
         try:
             self._template = self._environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError, ValueError, SyntaxError) as error:
+        except (jinja2.TemplateError, RecursionError, *_COMPILE_ERRORS) as error:
             raise TemplateError(
                 f"the model's chat template does not compile: {error}", stage="parse"
             ) from error
@@ -69,5 +69,7 @@ def chat_template(source: str) -> ChatTemplate:
     return ChatTemplate(source)
 
 
+# What Python's compiler raises for code that is nested too deep or has too large a number.
+_COMPILE_ERRORS = (SyntaxError, ValueError, MemoryError)
 # What a template's own mistakes raise through the sandbox: None + "x", a missing key, 1 / 0.
 _PYTHON_ERRORS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError)

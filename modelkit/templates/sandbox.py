@@ -5,11 +5,9 @@ template builds and the sum of them all are bounded.
 """
 
 import json
-import math
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from typing import Any, NoReturn
@@ -20,18 +18,24 @@ from jinja2.ext import Extension, LoopControlExtension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from modelkit.templates import TemplateError
+from modelkit.templates.sizes import (
+    MAX_TEXT,
+    concrete,
+    format_size,
+    operator_size,
+    printed_size,
+    product_size,
+    replacement_size,
+    size_of,
+)
 
 MAX_STEPS = 250_000
 MAX_SECONDS = 5.0
-MAX_TEXT = 16 << 20
-"""Characters of one text, and items of one list."""
 MAX_WORK = 256 << 20
 """Characters of all texts that one rendering builds, those it throws away included."""
-MAX_BITS = 1 << 20
 
 # What these make is larger than what they are given; for others the result is no larger.
 _GROWING_METHODS = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "join"})
@@ -61,9 +65,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for name in _TEXT_FILTERS:
             self.filters[name] = self._guarded(self.filters[name], printed_size)
         for name in _GROWING_FILTERS:
-            self.filters[name] = self._guarded(self.filters[name], _product)
-        self.filters["replace"] = self._guarded(self.filters["replace"], _replacement)
-        self.filters["format"] = self._guarded(self.filters["format"], _numbers)
+            self.filters[name] = self._guarded(self.filters[name], product_size)
+        self.filters["replace"] = self._guarded(self.filters["replace"], replacement_size)
+        self.filters["format"] = self._guarded(self.filters["format"], format_size)
         self.filters["tojson"] = self._guarded(_tojson, printed_size)
         for name in _LEFT_OUT:
             del self.filters[name]
@@ -107,18 +111,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.concat([str(self._printed(part)) for part in parts])
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        self.spend(_result_size(operator, left, right))
+        self.spend(operator_size(operator, left, right))
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
         if isinstance(owner, str | bytes):
-            args = tuple(map(_concrete, args))
+            args = tuple(map(concrete, args))
             given = (owner, *args, *kwargs.values())
             if name in _GROWING_METHODS:
-                self.spend(_product(*given))
+                self.spend(product_size(*given))
             elif name == "replace":
-                self.spend(_replacement(*given))
+                self.spend(replacement_size(*given))
             elif name == "translate":
                 raise SecurityError("translate is not available")
         return super().call(context, obj, *args, **kwargs)
@@ -127,7 +131,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         wrapped = super().wrap_str_format(value)
         if wrapped is None:
             return None
-        return self._guarded(wrapped, lambda *given: _numbers(value.__self__, *given))
+        return self._guarded(wrapped, lambda *given: format_size(value.__self__, *given))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
@@ -143,9 +147,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
     ) -> Callable[..., Any]:
         @wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            args = tuple(map(_concrete, args))
+            args = tuple(map(concrete, args))
             # The evaluation context, which some filters get first, has no size and does not count.
-            self.spend(size(*(item for item in (*args, *kwargs.values()) if _size(item) >= 0)))
+            self.spend(size(*(item for item in (*args, *kwargs.values()) if size_of(item) >= 0)))
             return function(*args, **kwargs)
 
         return guarded
@@ -178,78 +182,6 @@ class _Generation(Extension):
 def _method(name: str, arguments: list[nodes.Expr]) -> nodes.Call:
     # An attribute of the environment, which no variable of the template can hide.
     return nodes.Call(nodes.EnvironmentAttribute(name), arguments, [], None, None)
-
-
-def _size(value: object) -> int:
-    """A number counts as itself, a text or a list by its length; -1 for anything else."""
-    if isinstance(value, int):
-        return abs(value)
-    return len(value) if isinstance(value, str | bytes | list | tuple | dict) else -1
-
-
-def _concrete(value: object) -> object:
-    # What `map` and `select` give can be measured only as a list.
-    return list(value) if isinstance(value, Iterator) else value
-
-
-def printed_size(*values: object) -> float:
-    """About how many characters the values are as text; stops counting beyond MAX_TEXT."""
-    size, waiting = 0, list(values)
-    while waiting and size <= MAX_TEXT:
-        value = waiting.pop()
-        if isinstance(value, Namespace):
-            raise SecurityError("a namespace cannot be printed")
-        if isinstance(value, dict):
-            waiting += [*value.keys(), *value.values()]
-        elif isinstance(value, list | tuple | set | frozenset):
-            waiting += value
-        size += len(value) if isinstance(value, str | bytes) else 8
-    return size
-
-
-def _product(*values: object) -> float:
-    """How large a result of these may be: the two largest sizes multiplied, and all texts."""
-    sizes = sorted((max(_size(value), 1) for value in values), reverse=True)
-    items = next((value for value in values if isinstance(value, list | tuple)), ())
-    return printed_size(items) + math.prod(sizes[:2])
-
-
-def _replacement(*values: object) -> float:
-    """How large a text is after a replacement: (text, old, new)."""
-    if len(values) < 3 or not all(isinstance(value, str) for value in values[:3]):
-        return 0
-    text, old, new = map(str, values[:3])
-    return len(text) + text.count(old) * len(new)
-
-
-def _numbers(*values: object) -> float:
-    """How large a formatted text may be: what the format says in digits, and numbers given."""
-    form = str(values[0]) if values else ""
-    widths = sum(int(digits[:12]) for digits in re.findall(r"\d+", form))
-    given = sum(max(_size(value), 0) for value in values[1:])
-    return len(form) + widths + given * (form.count("{") + form.count("*") + form.count("%"))
-
-
-def _result_size(operator: str, left: Any, right: Any) -> float:
-    sized = (str, bytes, list, tuple)
-    if isinstance(left, int) and isinstance(right, int):
-        return _integer_size(operator, left, right)
-    if operator == "*" and isinstance(left, int) and isinstance(right, sized):
-        return left * len(right)
-    if operator == "*" and isinstance(left, sized) and isinstance(right, int):
-        return len(left) * right
-    if operator == "+" and isinstance(left, sized) and isinstance(right, sized):
-        return len(left) + len(right)
-    if operator == "%" and isinstance(left, str) and "%" in left:
-        return _numbers(left, *(right if isinstance(right, tuple) else (right,)))
-    return 0
-
-
-def _integer_size(operator: str, left: int, right: int) -> float:
-    bits = left.bit_length() * right if operator == "**" else left.bit_length() + right.bit_length()
-    if bits > MAX_BITS:
-        raise TemplateError("the model's chat template makes too large a number")
-    return 0
 
 
 def _tojson(

@@ -97,6 +97,25 @@ def test_a_template_that_does_not_compile_is_refused(source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
+        "{% if a %}" * 10_000,
+        "{% for a in b %}" * 3_000 + "{% endfor %}" * 3_000,
+        "{{ " + "(" * 45_000 + "1" + ")" * 45_000 + " }}",
+        "{{ " + "9" * 90_000 + " }}",
+        "{{ a" + "|e" * 45_000 + " }}",
+        "{%" * 50_000,
+        "{{ " + "{'a':" * 18_000,
+    ],
+)
+def test_a_hostile_source_is_refused_quickly(source: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(TemplateError, match="does not compile"):
+        ChatTemplate(source)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "{{ messages.append(1) }}",
         "{{ ''.__class__.__mro__ }}",
         "{{ messages.__init__.__globals__ }}",
@@ -130,6 +149,9 @@ def test_an_unsafe_or_broken_expression_is_an_error(source: str) -> None:
         "{{ '{:>10000000000}'.format('x') }}",
         "{{ '{:>{}}'.format('x', 10000000000) }}",
         "{{ '%10000000000s' | format('x') }}",
+        "{{ '%s' % (['x' * 9000000] * 1000) }}",
+        "{{ '{}'.format(['x' * 9000000] * 1000) }}",
+        "{{ '%s' | format(['x' * 9000000] * 1000) }}",
         "{{ ('a' * 60000) | replace('a', 'b' * 60000) }}",
         "{{ ('a' * 60000).replace('a', 'b' * 60000) }}",
         "{{ ('a' * 60000) | list | join('b' * 60000) }}",
