@@ -17,6 +17,7 @@ def format_modelfile(source: str, filename: str = "Modelfile") -> str:
     needs them, at most one empty line, and one around values of several lines. Line ends are
     those of the first line. Raises ModelfileError for a text that does not parse.
     """
+    source = source.removeprefix("\ufeff")
     nodes = parse_nodes(source, filename)
     newline = _LINE_END.search(source)
     return _join(nodes, newline[0] if newline else "\n")

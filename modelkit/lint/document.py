@@ -43,6 +43,8 @@ class Document:
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.source)
+        # A byte order mark is no part of the first line.
+        self._begin = 1 if self.source.startswith("\ufeff") else 0
         self._read()
 
     def position(self, offset: int) -> Position:
@@ -75,14 +77,14 @@ class Document:
 
     def line_start(self, offset: int) -> int:
         """The offset of the first character of the line."""
-        return offset - self.lines.at(offset)[1] + 1
+        return max(self._begin, offset - self.lines.at(offset)[1] + 1)
 
     def _read(self) -> None:
         """Read as far as it goes, skip the line that does not parse, and go on behind it.
 
         Behind a quote that never closes, nothing can be told apart any more.
         """
-        start = 1 if self.source.startswith("\ufeff") else 0
+        start = self._begin
         while (fault := self._read_lines(start, len(self.source))) is not None:
             line = self.whole_lines(Span(fault.offset, fault.offset))
             self._read_lines(start, line.start)

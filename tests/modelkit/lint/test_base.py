@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelkit.lint import lint
+from modelkit.lint import fix, lint
 from modelkit.store import Store
 from tests.modelkit.models import LLAMA, make
 
@@ -58,6 +58,7 @@ def test_damaged_weights_say_nothing(damage: bytes, tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     assert codes("\ufeffFROM a\n", tmp_path) == []
+    assert fix("\ufeffFROM a # b\n").text == "\ufeff# b\nFROM a\n"
 
 
 def test_a_folder_without_weights_is_no_model_of_that_name(tmp_path: Path) -> None:
