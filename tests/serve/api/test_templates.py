@@ -24,6 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> Iterat
     derive(store, "qwen", template=text("qwen2.5.gotmpl"))
     derive(store, "thinker", template=text("qwen3.gotmpl"))
     derive(store, "infill", template=INFILL)
+    derive(store, "deepseek-r1", template=text("chatml.gotmpl"))
     derive(
         store, "legacy", template=LEGACY, system="s", messages=(("user", "a"), ("assistant", "b"))
     )
@@ -175,6 +176,15 @@ def test_a_model_that_can_think_does_unless_told_not_to(server: Server) -> None:
     assert chat(server, "thinker", USER).startswith(turn("user", "Hi /think"))
     silent = chat(server, "thinker", USER, think=False)
     assert silent == turn("user", "Hi /no_think") + ANSWER + "<think>\n\n</think>\n\n"
+
+
+def test_a_reasoning_model_does_not_see_its_old_thoughts(server: Server) -> None:
+    thought = {"role": "assistant", "content": "<think>\nhm\n</think>\n\nHo"}
+    said, kept = turn("assistant", "Ho"), turn("assistant", str(thought["content"]))
+    user = turn("user", "Hi")
+    asked = chat(server, "deepseek-r1", USER, thought, USER, thought)
+    assert asked == user + said + user + kept + ANSWER
+    assert chat(server, "chatml", USER, thought, USER) == user + kept + user + ANSWER
 
 
 def test_a_setting_puts_the_ggufs_template_in_charge(
