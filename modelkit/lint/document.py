@@ -29,17 +29,13 @@ class Entry:
 
 @dataclass
 class Document:
-    """The instructions and comments that could be read, and what could not.
-
-    `whole` is False when the text behind some place could not be read at all.
-    """
+    """The instructions and comments that could be read, and what could not."""
 
     source: str
     filename: str
     entries: list[Entry] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    whole: bool = True
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.source)
@@ -91,7 +87,6 @@ class Document:
             self.faults.append(fault)
             start = line.end
             if self._is_open_quote(fault) or len(self.faults) >= MAX_SYNTAX_ERRORS:
-                self.whole = False
                 return
         if not self.faults and not self.all("model"):
             self.faults.append(MISTAKES["no FROM"].at(len(self.source)))
@@ -108,7 +103,6 @@ class Document:
             return replace(fault, offset=start + fault.offset)
         for node in nodes:
             if len(self.faults) >= MAX_SYNTAX_ERRORS:
-                self.whole = False
                 break
             self._add(node)
         return None
