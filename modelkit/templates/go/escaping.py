@@ -2,8 +2,8 @@
 
 from urllib.parse import quote_plus
 
-from modelkit.templates.go.printing import sprint
 from modelkit.templates.go.quoting import encode
+from modelkit.templates.go.sprint import sprint
 
 _HTML = str.maketrans(
     {"\0": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -8,8 +8,8 @@ from typing import NoReturn
 from modelkit.templates.go import compare, escaping
 from modelkit.templates.go.marshal import marshal
 from modelkit.templates.go.printf import sprintf
-from modelkit.templates.go.printing import sprint, sprintln
 from modelkit.templates.go.quoting import decode, encode
+from modelkit.templates.go.sprint import sprint, sprintln
 from modelkit.templates.go.values import SLICES, Byte, Failure, is_struct, type_name
 
 

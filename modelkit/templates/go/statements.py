@@ -5,7 +5,7 @@ from typing import cast
 
 from modelkit.templates.go import tree
 from modelkit.templates.go.pipelines import assign_variable, compile_pipeline, cost, declares
-from modelkit.templates.go.printing import text_of
+from modelkit.templates.go.sprint import text_of
 from modelkit.templates.go.state import Break, Continue, State, fail
 from modelkit.templates.go.values import INVALID, Byte, Failure, type_name
 

@@ -28,9 +28,12 @@ class GoTemplate:
 
         self.source = source
         self.name = name
-        self.tree: tree.Body = parse(source)
-        self._bodies = check(self.tree, source)
-        self._run: Execute = compile_templates(self._bodies)[""]
+        try:
+            self.tree: tree.Body = parse(source)
+            self._run: Execute = compile_templates(check(self.tree, source))[""]
+        except RecursionError:
+            reason = "max expression depth exceeded"
+            raise TemplateError(reason, stage="parse", hint="nest fewer blocks") from None
 
     def render(self, data: object = None, *, limits: Limits = _LIMITS) -> str:
         """The text for `data`: dict, list, int, float, str, bool, None, or typed values.

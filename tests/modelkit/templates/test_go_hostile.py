@@ -19,6 +19,7 @@ SOURCES = {
     "parentheses": "{{print " + "(" * 25_000 + "1" + ")" * 25_000 + "}}",
     "fields": "{{.a" + ".b" * 49_000 + "}}",
     "fields of nothing": "{{(.q)" + ".b" * 49_000 + "}}",
+    "loop of fields": ENDLESS + "{{($.q)" + ".b" * 49_000 + "}}{{end}}",
     "open ifs": "{{if .}}" * 12_500,
     "nested ifs": "{{if .}}" * 6_600 + "{{end}}" * 6_600,
     "else ifs": "{{if .q}}" + "{{else if .q}}" * 7_000 + "{{end}}",
