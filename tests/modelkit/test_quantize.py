@@ -23,6 +23,7 @@ from modelkit.quantize import (
     quantize,
 )
 from modelkit.quantize.probe import probe_engine, write_tiny_model
+from tests.processes import children
 
 WITH_ATTENTION_NEEDS_IMATRIX = {"Q2_K_S", "IQ3_XS"}
 
@@ -41,12 +42,6 @@ def write(path: Path, layers: int = 1, tensor_type: str = "F16") -> Path:
 
 def digest_of(path: Path) -> Digest:
     return Digest.of(path.read_bytes())
-
-
-def children() -> list[int]:
-    """The process ids of this process's living children."""
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(pid) for pid in text.split()]
 
 
 @pytest.mark.parametrize("name", sorted(QUANTIZATIONS))
@@ -227,7 +222,7 @@ def test_cancelling_ends_the_child_and_removes_the_file(
         quantize(deep, tmp_path / "out.gguf", "IQ3_S", report=stop)
     assert len(seen) == after
     assert not list(tmp_path.iterdir())
-    assert not children()
+    assert not children("modelkit.quantize.worker")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +236,7 @@ def test_a_dying_child_is_an_error_with_a_hint(
     number: signal.Signals, message: str, hint: str, deep: Path, tmp_path: Path
 ) -> None:
     def kill(_: Progress) -> None:
-        for pid in children():
+        for pid in children("modelkit.quantize.worker"):
             os.kill(pid, number)
 
     with pytest.raises(EngineError) as caught:

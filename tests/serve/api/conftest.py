@@ -18,7 +18,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, minilm: P
     """A store that tests only read: tiny (chat), minilm (embeddings), and variants of tiny."""
     store = Store(tmp_path_factory.mktemp("store") / "models")
     add_model(store, "tiny", tiny_llama, parameters={"temperature": 0.0, "seed": 1})
-    add_model(store, "exact", tiny_llama, quantize="f16")
+    add_model(store, "exact", tiny_llama, quantize="f32")
     add_model(store, "minilm", minilm)
     derive(store, "go", template="{{ .System }} {{ .Prompt }}")
     derive(store, "plain", template="{{ .Prompt }}")

@@ -15,6 +15,7 @@ import pytest
 from modelkit.errors import EngineError, UsageError
 from modelkit.serve.scheduler import Busy, Scheduler
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
+from tests.processes import children
 from tests.serve.runner.conftest import collect
 from tests.serve.runner.tiny import write_llama
 
@@ -275,12 +276,8 @@ async def test_a_request_that_gives_up_loading_leaves_no_runner(
     loading.cancel()
     await asyncio.wait({loading})
     assert scheduler.loaded() == []
-    assert not _children()
+    assert not children("modelkit.serve.runner.worker")
     await _use(scheduler, models[0])
-
-
-def _children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 async def test_a_killed_runner_is_replaced_at_the_next_request(
@@ -329,4 +326,4 @@ async def test_a_closed_scheduler_ends_its_runners_and_lends_no_more(
         await loading
     with pytest.raises(EngineError, match="shutting down"):
         await _use(scheduler, models[0])
-    assert not _children()
+    assert not children("modelkit.serve.runner.worker")
