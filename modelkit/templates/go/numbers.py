@@ -11,7 +11,8 @@ _HEXADECIMAL = re.compile(
     r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+"
 )
 # An underscore stands between two digits, or between a base prefix and a digit.
-_STRAY_UNDERSCORE = re.compile(r"(?<![0-9a-fA-F])_|_(?![0-9a-fA-F])")
+_STRAY = re.compile(r"(?<![0-9])_|_(?![0-9])")
+_STRAY_HEXADECIMAL = re.compile(r"(?<![0-9a-fA-F])_|_(?![0-9a-fA-F])")
 _COMPLEX = re.compile(r"(.*[0-9._])([+-](?:.*[^eEpP+-])?)i")
 
 
@@ -62,13 +63,10 @@ def _underscores_fit(text: str) -> bool:
     if "_" not in text:
         return True
     unsigned = text.lstrip("+-")
-    prefixed = unsigned[:2].lower() in ("0x", "0o", "0b")
-    # The prefix counts as a digit; only hexadecimal has digits beyond 9.
-    body = "0" + unsigned[2:] if prefixed else unsigned
-    pattern = _STRAY_UNDERSCORE
-    if unsigned[:2].lower() != "0x":
-        pattern = re.compile(r"(?<![0-9])_|_(?![0-9])")
-    return not pattern.search(body)
+    prefix = unsigned[:2].lower()
+    # The prefix counts as a digit.
+    body = "0" + unsigned[2:] if prefix in ("0x", "0o", "0b") else unsigned
+    return not (_STRAY_HEXADECIMAL if prefix == "0x" else _STRAY).search(body)
 
 
 def _parse_integer(text: str) -> int | None:
