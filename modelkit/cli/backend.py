@@ -84,8 +84,8 @@ class Local:
         return Listed(name.short, manifest.digest.hex, manifest.size, modified_at)
 
     def show(self, name: ModelName, *, verbose: bool) -> dict[str, Any]:
-        from modelkit.description import describe
         from modelkit.model import Model
+        from modelkit.model.description import describe
 
         return describe(Model.open(self.store, name), verbose=verbose)
 

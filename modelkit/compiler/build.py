@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from modelkit.compiler.contents import read_parameters
-from modelkit.compiler.describe import file_type, parameter_size
 from modelkit.compiler.layers import Layers
 from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.weights import Importer, Weights
 from modelkit.digest import Digest
 from modelkit.errors import ManifestError, ModelNotFound, TemplateError, UsageError
 from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
+from modelkit.model.contents import read_parameters
+from modelkit.model.traits import file_type, parameter_size
 from modelkit.names import ModelName
 from modelkit.progress import Progress, Report, silent
 from modelkit.quantize import UNQUANTIZED, parse_quantization, refuse_imatrix_types

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from modelkit.compiler.describe import file_type, layer_type
 from modelkit.compiler.layers import Layers
 from modelkit.convert import convert, is_checkpoint
 from modelkit.convert.safetensors import read_tensors
@@ -16,6 +15,7 @@ from modelkit.digest import Digest
 from modelkit.errors import ConvertError, GGUFError, InvalidDigest, UsageError, store_errors
 from modelkit.gguf import GGUFHeader, read_header
 from modelkit.manifest import Descriptor, MediaType
+from modelkit.model.traits import file_type, layer_type
 from modelkit.progress import Progress, Report
 from modelkit.quantize import UNQUANTIZED, quantize
 

@@ -8,6 +8,7 @@ from quart import Blueprint, Response, request
 from modelkit import gojson
 from modelkit.errors import BlobNotFound, ModelNotFound
 from modelkit.model import Model
+from modelkit.model.description import describe
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.errors import ApiError, NameErrors
 from modelkit.serve.api.models import NamedRequest
@@ -44,7 +45,7 @@ async def show() -> Response:
 
 
 def _describe(model: Model, body: ShowRequest) -> dict[str, Any]:
-    answer = model.description(verbose=body.verbose)
+    answer = describe(model, verbose=body.verbose)
     if body.system:
         answer["system"] = body.system
     requires = answer.pop("requires", None)

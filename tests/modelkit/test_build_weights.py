@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from modelkit.compiler.build import build
-from modelkit.compiler.describe import layer_type, parameter_size
 from modelkit.compiler.recipe import Recipe
 from modelkit.errors import (
     ConvertError,
@@ -16,6 +15,7 @@ from modelkit.errors import (
 )
 from modelkit.gguf import read_header
 from modelkit.manifest import MediaType
+from modelkit.model.traits import layer_type, parameter_size
 from modelkit.names import ModelName
 from modelkit.progress import Progress
 from modelkit.store import Store

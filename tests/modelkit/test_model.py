@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
-from modelkit.description import shortest_float
 from modelkit.errors import BlobNotFound, ModelNotFound, StoreError
 from modelkit.manifest import MediaType, ModelConfig
 from modelkit.model import Model
+from modelkit.model.description import describe, parameters_text, shortest_float
 from modelkit.names import ModelName
 from modelkit.store import Store
 from tests.modelkit.gguf_files import write_gguf
@@ -134,7 +134,7 @@ def test_a_projector_lets_a_model_see(
     build(Recipe(files=files), NAME, store)
     model = Model.open(store, NAME)
     assert model.capabilities() == expected
-    assert model.description()["projector_info"] == clip
+    assert describe(model)["projector_info"] == clip
     assert [path.name for path in model.projectors] == [model.manifest.layers[1].digest.filename]
 
 
@@ -161,7 +161,7 @@ def test_the_description_has_the_references_keys_in_its_order(store: Store, tmp_
         parser="p",
         requires="0.1.0",
     )
-    described = model.description()
+    described = describe(model)
     assert list(described) == [
         *("license", "modelfile", "parameters", "template", "system", "renderer", "parser"),
         *("details", "messages", "model_info", "tensors", "capabilities", "requires"),
@@ -176,7 +176,7 @@ def test_the_description_has_the_references_keys_in_its_order(store: Store, tmp_
 
 def test_model_info_hides_two_keys_and_empties_the_arrays(store: Store, tmp_path: Path) -> None:
     model = make(store, tmp_path, LLAMA | JINJA | {"llama.odd": float("nan")})
-    info = model.description()["model_info"]
+    info = describe(model)["model_info"]
     assert info == {
         "general.architecture": "llama",
         "general.file_type": 1,
@@ -189,7 +189,7 @@ def test_model_info_hides_two_keys_and_empties_the_arrays(store: Store, tmp_path
         "tokenizer.ggml.tokens": None,
     }
     assert list(info) == sorted(info)
-    assert model.description(verbose=True)["model_info"] == info | {
+    assert describe(model, verbose=True)["model_info"] == info | {
         "tokenizer.ggml.tokens": ["a", "b", "c"]
     }
 
@@ -202,10 +202,10 @@ def test_a_32_bit_float_is_shown_short_and_exact(number: float) -> None:
 
 
 def test_the_template_shown_is_the_one_in_use(store: Store, tmp_path: Path) -> None:
-    assert make(store, tmp_path, LLAMA).description()["template"] == "{{ .Prompt }}"
-    assert make(store, tmp_path, LLAMA | JINJA).description()["template"] == "{{ messages }}"
+    assert describe(make(store, tmp_path, LLAMA))["template"] == "{{ .Prompt }}"
+    assert describe(make(store, tmp_path, LLAMA | JINJA))["template"] == "{{ messages }}"
     own = make(store, tmp_path, LLAMA | JINJA, template="{{ .Response }}")
-    assert own.description()["template"] == "{{ .Response }}"
+    assert describe(own)["template"] == "{{ .Response }}"
 
 
 def test_an_unknown_quantization_is_looked_up_in_the_weights(store: Store, tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def test_the_last_text_wins_and_parameters_merge(store: Store) -> None:
     )
     assert (model.system, model.template, model.licenses) == ("two", "legacy", ["MIT", "ISC"])
     assert model.parameters == {"top_k": 2, "seed": 1, "min_p": None}
-    assert "min_p" not in model.parameters_text()
+    assert "min_p" not in parameters_text(model.parameters)
 
 
 def test_a_model_that_lives_elsewhere_has_a_description(store: Store) -> None:
     config = ModelConfig(
         model_format="", model_family="llama", remote_host="http://h:1", remote_model="big"
     )
-    described = stored(store, config).description()
+    described = describe(stored(store, config))
     assert described["model_info"] == {"general.architecture": "llama"}
     assert (described["remote_host"], described["remote_model"]) == ("http://h:1", "big")
     assert "tensors" not in described
@@ -249,7 +249,7 @@ def test_missing_weights_are_told_apart_from_a_missing_model(store: Store, tmp_p
     assert broken.details(lengths=True)["family"] == "llama"
     assert broken.capabilities() == []
     with pytest.raises(BlobNotFound):
-        broken.description()
+        describe(broken)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_damaged_layer_is_one_clear_error(media_type: str, data: bytes, store:
     with pytest.raises(
         StoreError, match=r"^layer sha256:.* is not a valid application/vnd\.ollama"
     ):
-        model.description()
+        describe(model)
 
 
 def test_listing_and_showing_need_no_heavy_import(store: Store, tmp_path: Path) -> None:

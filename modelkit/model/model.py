@@ -5,13 +5,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from modelkit.capabilities import capabilities
-from modelkit.compiler.contents import read_messages, read_parameters, read_text
-from modelkit.compiler.describe import file_type
 from modelkit.digest import Digest
 from modelkit.errors import BlobNotFound, GGUFError, ManifestError, StoreError
 from modelkit.gguf import GGUFHeader, read_header
 from modelkit.manifest import Descriptor, Manifest, MediaType, ModelConfig
+from modelkit.model.capabilities import capabilities
+from modelkit.model.contents import read_messages, read_parameters, read_text
+from modelkit.model.traits import file_type
 from modelkit.names import ModelName
 from modelkit.store import Store
 
@@ -150,24 +150,6 @@ class Model:
             "quantization_level": self._quantization(),
         }
         return details | (self._lengths() if lengths else {})
-
-    def parameters_text(self) -> str:
-        """One line a value, the key padded to 30 columns, strings in quotes; keys sorted."""
-        from modelkit.description import parameters_text
-
-        return parameters_text(self.parameters)
-
-    def modelfile(self) -> str:
-        """A Modelfile that builds this model again from its blobs."""
-        from modelkit.description import modelfile
-
-        return modelfile(self)
-
-    def description(self, *, verbose: bool = False) -> dict[str, Any]:
-        """The answer of `show`; `verbose` adds the arrays of the GGUF header."""
-        from modelkit.description import describe
-
-        return describe(self, verbose=verbose)
 
     def _quantization(self) -> str:
         """The config's file type; an unknown one is looked up in the weights."""

@@ -4,17 +4,14 @@ import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelkit import gojson
 from modelkit.errors import UsageError
 from modelkit.gguf import GGUFHeader, read_header
 from modelkit.manifest import MediaType
-from modelkit.model import PLAIN_TEMPLATE
+from modelkit.model.model import PLAIN_TEMPLATE, Model
 from modelkit.modelfile import Command
-
-if TYPE_CHECKING:
-    from modelkit.model import Model
 
 _HIDDEN_KEYS = ("general.name", "tokenizer.chat_template")
 
@@ -30,7 +27,7 @@ def _quoted(value: object) -> str:
     return gojson.dumps(value).decode()
 
 
-def modelfile(model: "Model") -> str:
+def modelfile(model: Model) -> str:
     """A Modelfile that builds the model again.
 
     TEMPLATE is left out when the GGUF's own chat template counts: written down, the plain default
@@ -46,7 +43,7 @@ def modelfile(model: "Model") -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe(model: "Model", *, verbose: bool = False) -> dict[str, Any]:
+def describe(model: Model, *, verbose: bool = False) -> dict[str, Any]:
     """The object that `show` prints and /api/show answers, keys in the API's order.
 
     Raises BlobNotFound when the weights are gone, GGUFError when they are damaged.
@@ -69,14 +66,14 @@ def describe(model: "Model", *, verbose: bool = False) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if value or key in always}
 
 
-def _weights(model: "Model", verbose: bool) -> GGUFHeader | None:
+def _weights(model: Model, verbose: bool) -> GGUFHeader | None:
     """The weights' header; None for a model that lives elsewhere or is not in GGUF."""
     if not model.manifest.layers_of(MediaType.MODEL):
         return None
     return model.read_header(arrays=verbose)
 
 
-def _texts(model: "Model") -> dict[str, Any]:
+def _texts(model: Model) -> dict[str, Any]:
     return {
         "license": "\n".join(model.licenses),
         "modelfile": modelfile(model),
@@ -88,7 +85,7 @@ def _texts(model: "Model") -> dict[str, Any]:
     }
 
 
-def _model_info(model: "Model", header: GGUFHeader | None) -> dict[str, Any]:
+def _model_info(model: Model, header: GGUFHeader | None) -> dict[str, Any]:
     """The header's keys but for the hidden ones, sorted, and the number of parameters."""
     if header is None:
         family = model.config.model_family
@@ -102,7 +99,7 @@ def _tensors(header: GGUFHeader | None) -> list[dict[str, Any]]:
     return [{"name": item.name, "type": item.type, "shape": list(item.shape)} for item in tensors]
 
 
-def _commands(model: "Model") -> Iterator[tuple[str, str]]:
+def _commands(model: Model) -> Iterator[tuple[str, str]]:
     """Name and value of every instruction, in the reference's order."""
     paths = {"adapter": model.adapters, "draft": model.drafts, "model": model.projectors}
     if model.manifest.layers_of(MediaType.MODEL):
