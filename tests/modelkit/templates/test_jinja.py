@@ -206,3 +206,8 @@ def test_thinking_is_asked_for_by_arguments() -> None:
 def test_what_a_generation_block_sets_stays_inside() -> None:
     source = "{% set a = 1 %}{% generation %}{% set a = 2 %}{{ a }}{% endgeneration %}{{ a }}"
     assert render(source) == "21"
+
+
+def test_a_number_too_large_for_a_float_is_the_templates_failure() -> None:
+    with pytest.raises(TemplateError):
+        ChatTemplate("{{ 1e400 }}").render([])
