@@ -210,4 +210,4 @@ def test_what_a_generation_block_sets_stays_inside() -> None:
 
 def test_a_number_too_large_for_a_float_is_the_templates_failure() -> None:
     with pytest.raises(TemplateError):
-        ChatTemplate("{{ 1e400 }}").render([])
+        ChatTemplate("{{ 1e400 - messages }}").render([])
