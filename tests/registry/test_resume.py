@@ -27,11 +27,14 @@ from tests.registry.servers import (
 from tests.registry.test_pull import asked_bytes
 
 TRANSFER = """
+import signal
 import sys
 from pathlib import Path
 from modelkit.names import ModelName
 from modelkit.registry.transfer import pull, push
 from modelkit.store import Store
+# Shells let what they start in the background ignore Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 name, store = ModelName.parse(sys.argv[1]), Store(Path(sys.argv[2]))
 """
 PULL = TRANSFER + "pull(name, store)\n"
