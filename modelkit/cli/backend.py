@@ -56,8 +56,12 @@ class Backend(Protocol):
 
 def backend(ctx: click.Context) -> Backend:
     """The server that --host, MODELKIT_HOST or OLLAMA_HOST names, else the local store."""
-    url = ctx.obj["host"] or setting("HOST")
-    return Remote(server(ctx)) if url else Local(Store.default())
+    return Remote(server(ctx)) if names_server(ctx) else Local(Store.default())
+
+
+def names_server(ctx: click.Context) -> bool:
+    """Whether --host, MODELKIT_HOST or OLLAMA_HOST names a server."""
+    return bool(ctx.obj["host"] or setting("HOST"))
 
 
 def server(ctx: click.Context) -> Server:

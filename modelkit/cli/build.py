@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from modelkit.cli.backend import backend
+from modelkit.cli.backend import backend, names_server
 from modelkit.cli.console import progress, say
 from modelkit.cli.keys import load_key
 from modelkit.errors import NotFound, UsageError
@@ -44,13 +44,16 @@ def build_(
     Example: modelkit build -f Modelfile -t registry.example/team/llama:v1 -q q4_k_m --sign --push
     """
     model = ModelName.parse(name)
-    if signed and (ctx.obj["host"]):
-        raise UsageError("--sign works on the local store", hint="leave --host out")
+    if signed and names_server(ctx):
+        raise UsageError(
+            "--sign works on the local store", hint="leave out --host, MODELKIT_HOST, OLLAMA_HOST"
+        )
+    key = load_key(None) if signed else None  # a missing key is better known before the work
     _compile(ctx, file, model, quantize)
-    if signed:
+    if key:
         from modelkit.registry.trust.signing import sign
 
-        sign(model, Store.default(), load_key(None))
+        sign(model, Store.default(), key)
         say(f"signed {model}")
     if pushed:
         with progress() as report:

@@ -135,3 +135,23 @@ def test_inspect_shows_a_file_and_a_stored_model(
     assert "general.architecture" in modelkit("inspect", tmp_path / "tiny.gguf").out
     (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
     modelkit.fails(1, "inspect", tmp_path / "tiny.gguf")
+
+
+def test_one_command_builds_signs_and_pushes(
+    modelkit: Modelkit, models: Store, tiny_llama: Path, tmp_path: Path, serving: Starter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    modelfile = write_modelfile(tmp_path / "build", tiny_llama)
+    with serving("registry", "serve", "--port", "0", "--root", str(tmp_path / "registry")) as url:
+        name = f"{url.removeprefix('http://')}/team/tiny:v1"
+        build = ["build", "-f", modelfile, "-t", name, "-q", "q8_0", "--sign", "--push"]
+        assert "modelkit keygen" in modelkit.fails(3, *build)
+        assert models.names() == []
+        public = json.loads(modelkit("keygen", "--json").out)["public"]
+        with monkeypatch.context() as patch:
+            patch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+            assert "local store" in modelkit.fails(2, *build)
+        assert modelkit(*build).code == 0
+        assert modelkit("rm", name).code == 0
+        assert modelkit("pull", name).code == 0
+        assert modelkit("verify", "--key", public, name).code == 0
