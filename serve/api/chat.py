@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from modelkit.serve.api.options import Options
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.completion import Delta, Request, complete
+from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import Output
@@ -108,22 +107,16 @@ def _request(model: Model, body: ChatRequest, options: Options, loading: Loading
     )
 
 
-async def _lines(
-    body: ChatRequest, request: Request, started: int
-) -> AsyncGenerator[ChatResponse, None]:
-    async with aclosing(complete(state().scheduler, request)) as answer:
-        async for part in answer:
-            if isinstance(part, Delta):
-                logprobs = inference.logprob_lines(part.logprobs)
-                yield _line(body, part.output, done=False, logprobs=logprobs)
-            else:
-                yield _line(
-                    body,
-                    Output(),
-                    done=True,
-                    done_reason=part.finished.reason,
-                    **inference.metrics(part, started),
-                )
+def _lines(body: ChatRequest, request: Request, started: int) -> AsyncGenerator[ChatResponse, None]:
+    def delta(part: Delta) -> ChatResponse:
+        logprobs = inference.logprob_lines(part.logprobs)
+        return _line(body, part.output, done=False, logprobs=logprobs)
+
+    def done(part: Done) -> ChatResponse:
+        numbers = inference.metrics(part, started)
+        return _line(body, Output(), done=True, done_reason=part.finished.reason, **numbers)
+
+    return inference.answer(request, delta, done)
 
 
 def _line(

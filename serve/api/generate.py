@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from modelkit.serve.api.options import Options
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.completion import Delta, Request, complete
+from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
 from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template
 from modelkit.serve.types import Runner
@@ -125,28 +124,29 @@ def _request(model: Model, body: GenerateRequest, options: Options, loading: Loa
     )
 
 
-async def _lines(
+def _lines(
     body: GenerateRequest, request: Request, started: int
 ) -> AsyncGenerator[GenerateResponse, None]:
-    async with aclosing(complete(state().scheduler, request)) as answer:
-        async for part in answer:
-            if isinstance(part, Delta):
-                yield _line(
-                    body,
-                    part.output.content,
-                    thinking=part.output.thinking,
-                    done=False,
-                    logprobs=inference.logprob_lines(part.logprobs),
-                )
-            else:
-                yield _line(
-                    body,
-                    "",
-                    done=True,
-                    done_reason=part.finished.reason,
-                    context=[] if body.raw else part.finished.context,
-                    **inference.metrics(part, started),
-                )
+    def delta(part: Delta) -> GenerateResponse:
+        return _line(
+            body,
+            part.output.content,
+            thinking=part.output.thinking,
+            done=False,
+            logprobs=inference.logprob_lines(part.logprobs),
+        )
+
+    def done(part: Done) -> GenerateResponse:
+        return _line(
+            body,
+            "",
+            done=True,
+            done_reason=part.finished.reason,
+            context=[] if body.raw else part.finished.context,
+            **inference.metrics(part, started),
+        )
+
+    return inference.answer(request, delta, done)
 
 
 def _line(body: GenerateRequest, response: str, **fields: Any) -> GenerateResponse:

@@ -5,7 +5,8 @@ import json
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 import msgspec
 from quart import Response
@@ -17,12 +18,13 @@ from modelkit.serve.api.errors import ApiError
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response, ndjson_response
-from modelkit.serve.completion import Done
+from modelkit.serve.completion import Delta, Done, Request, complete
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
 from modelkit.serve.prompt import Message
 from modelkit.serve.types import Runner, TokenLogprob
 
+Line = TypeVar("Line")
 _THINK = 'must be a boolean or string ("high", "medium", "low", "max", true, or false)'
 _LEVELS = ("high", "medium", "low", "max")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*")
@@ -82,19 +84,8 @@ class DebugInfo(msgspec.Struct, omit_defaults=True, kw_only=True):
     image_count: int = 0
 
 
-class Metrics(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The numbers of a finished answer; durations in nanoseconds."""
-
-    total_duration: int = 0
-    load_duration: int = 0
-    prompt_eval_count: int = 0
-    prompt_eval_duration: int = 0
-    eval_count: int = 0
-    eval_duration: int = 0
-
-
 def metrics(done: Done, started: int) -> dict[str, Any]:
-    """The fields of Metrics for an answer whose request came at `started` (monotonic ns)."""
+    """The numbers of an answer whose request came at `started` (monotonic ns); durations in ns."""
     return {
         "total_duration": time.monotonic_ns() - started,
         "load_duration": done.load_ns,
@@ -147,6 +138,15 @@ async def rendered(loading: Loading, text: Callable[[Runner], Awaitable[str]]) -
     """The prompt as the model would get it; the model is loaded for its tokenizer."""
     async with loading.lease(state().scheduler) as runner:
         return DebugInfo(rendered_template=await text(runner))
+
+
+async def answer(
+    request: Request, delta: Callable[[Delta], Line], done: Callable[[Done], Line]
+) -> AsyncGenerator[Line, None]:
+    """The lines of an answer: one for each piece, and one for the end."""
+    async with aclosing(complete(state().scheduler, request)) as parts:
+        async for part in parts:
+            yield delta(part) if isinstance(part, Delta) else done(part)
 
 
 async def respond(
