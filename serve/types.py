@@ -77,6 +77,23 @@ class Sampling(msgspec.Struct):
     stop: list[str] = []
 
 
+class Grammar(msgspec.Struct, frozen=True):
+    """What an answer must look like; `source` is a JSON schema's text, a regex, a grammar.
+
+    json: any JSON object, `source` is empty.
+    """
+
+    kind: Literal["json", "json_schema", "regex", "lark", "gbnf"]
+    source: str = ""
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """A LoRA adapter's file and its strength."""
+
+    path: str
+    scale: float = 1.0
+
+
 class Generation(msgspec.Struct):
     """One request to continue a prompt.
 
@@ -90,7 +107,7 @@ class Generation(msgspec.Struct):
     parse_special: bool = True
     logprobs: int = -1
     truncate: bool = True
-    constraint: str | None = None
+    grammar: Grammar | None = None
 
 
 class TopLogprob(msgspec.Struct):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelkit.errors import EngineError, UsageError
 from modelkit.serve.runner.frames import Vectors
-from modelkit.serve.runner.llama import MAX_SEQUENCES, Batch, Context
+from modelkit.serve.runner.llama.batch import Batch
+from modelkit.serve.runner.llama.context import MAX_SEQUENCES, Context
 from modelkit.serve.types import InputTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelkit.serve.runner.llama import Model
+    from modelkit.serve.runner.llama.model import Model
 
 _MAX_INPUTS = min(64, MAX_SEQUENCES)
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from modelkit.errors import EngineError
 from modelkit.serve.runner.embedding import Embedder, EmbeddingJob
 from modelkit.serve.runner.frames import Answer, Body, Cancel, Failure, GetStats
-from modelkit.serve.runner.llama import Batch
+from modelkit.serve.runner.llama.batch import Batch
 from modelkit.serve.runner.sequence import Sequence
 from modelkit.serve.types import Finished, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelkit.serve.runner.llama import Context
+    from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.loading import Loaded
 
 Work: TypeAlias = Sequence | EmbeddingJob | Cancel | GetStats

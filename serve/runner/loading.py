@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelkit.errors import UsageError
-from modelkit.serve.runner.llama import (
+from modelkit.serve.runner.llama.context import (
     CACHE_TYPES,
     FLASH_ATTENTION,
     MAX_SEQUENCES,
     Context,
-    Log,
-    Model,
 )
+from modelkit.serve.runner.llama.log import Log
+from modelkit.serve.runner.llama.model import Model
 from modelkit.serve.types import LoadedModel
 
 if TYPE_CHECKING:

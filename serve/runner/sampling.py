@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelkit.serve.runner.llama import SamplerChain
+from modelkit.serve.runner.llama.sampler import SamplerChain
 from modelkit.serve.types import TokenLogprob, TopLogprob
 
 if TYPE_CHECKING:

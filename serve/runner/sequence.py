@@ -12,7 +12,8 @@ from modelkit.serve.runner.window import Window
 from modelkit.serve.types import Finished, Piece
 
 if TYPE_CHECKING:
-    from modelkit.serve.runner.llama import Context, Model
+    from modelkit.serve.runner.llama.context import Context
+    from modelkit.serve.runner.llama.model import Model
     from modelkit.serve.types import Generation, TokenLogprob
 
 # A request without a limit still ends: this many times its context.
@@ -29,7 +30,7 @@ class Sequence:
         self, id_: int, request: Generation, model: Model, *, n_ctx: int, shifts: bool
     ) -> None:
         """Raises PromptTooLong, or UsageError for a prompt that cannot be read at all."""
-        if request.constraint is not None:
+        if request.grammar is not None:
             raise UsageError("this runner cannot constrain its output to a schema or grammar")
         sampling = request.sampling
         prompt = _prompt(request, model)

@@ -166,7 +166,7 @@ def _failure(error: ModelkitError) -> Failure:
 
 
 def _load(command: Load, connection: Connection) -> Loaded:
-    from modelkit.serve.runner.llama import Log
+    from modelkit.serve.runner.llama.log import Log
     from modelkit.serve.runner.loading import load
 
     last = 0.0

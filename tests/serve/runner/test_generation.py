@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelkit.errors import UsageError
-from modelkit.serve.types import Finished, Generation, Piece, PromptTooLong, Sampling
+from modelkit.serve.types import Finished, Generation, Grammar, Piece, PromptTooLong, Sampling
 from tests.serve.runner.conftest import Start, collect
 
 
@@ -183,7 +183,7 @@ async def test_an_empty_prompt_without_special_tokens_is_refused(start: Start, l
 
 
 async def test_a_constraint_is_refused_rather_than_ignored(start: Start, llama: Path) -> None:
-    request = Generation("ba", _greedy(1), constraint='{"type": "object"}')
+    request = Generation("ba", _greedy(1), grammar=Grammar("json"))
     with pytest.raises(UsageError, match="cannot constrain its output"):
         await collect(await start(llama), request)
 

@@ -1,0 +1,4 @@
+"""The only door to llama.cpp in serve/: a thin typed wrapper over llama_cpp's low-level API.
+
+The binding changes between releases, so every call to it is here; everything above is plain Python.
+"""

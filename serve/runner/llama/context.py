@@ -1,0 +1,118 @@
+"""The working state over a model: its cache, and the results of the last batch."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+import llama_cpp.llama_cpp as api
+import numpy as np
+
+from modelkit.errors import EngineError
+from modelkit.serve.runner.llama.model import POOLING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from modelkit.serve.runner.llama.batch import Batch
+    from modelkit.serve.runner.llama.model import Model, Pooling
+    from modelkit.serve.runner.llama.sampler import SamplerChain
+
+CACHE_TYPES = {
+    "f32": api.GGML_TYPE_F32,
+    "f16": api.GGML_TYPE_F16,
+    "bf16": 30,  # GGML_TYPE_BF16: the binding has no name for it
+    "q8_0": api.GGML_TYPE_Q8_0,
+    "q5_1": api.GGML_TYPE_Q5_1,
+    "q5_0": api.GGML_TYPE_Q5_0,
+    "q4_1": api.GGML_TYPE_Q4_1,
+    "q4_0": api.GGML_TYPE_Q4_0,
+    "iq4_nl": api.GGML_TYPE_IQ4_NL,
+}
+FLASH_ATTENTION = {
+    "auto": api.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": api.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": api.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+MAX_SEQUENCES: int = api.llama_max_parallel_sequences()
+
+
+class Context:
+    """The working state over a model: the cache of n_seq_max sequences and the compute buffers."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        n_ctx: int,
+        n_batch: int,
+        n_seq_max: int,
+        n_threads: int,
+        cache_type: str = "f16",
+        flash_attention: str = "auto",
+        pooling: Pooling | None = None,
+    ) -> None:
+        params = api.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = n_batch
+        params.n_seq_max = n_seq_max
+        params.n_threads = params.n_threads_batch = n_threads
+        params.type_k = params.type_v = CACHE_TYPES[cache_type]
+        params.flash_attn_type = FLASH_ATTENTION[flash_attention]
+        params.kv_unified = True
+        params.embeddings = pooling is not None
+        params.pooling_type = POOLING.index(pooling or "none")
+        # Without this the logits buffer has a row of the vocabulary for each token of a batch.
+        params.n_outputs_max = 0 if pooling else n_seq_max
+        self.model = model
+        self._pointer = api.llama_init_from_model(model._pointer, params)
+        if not self._pointer:
+            raise EngineError(f"llama.cpp cannot make a context: {model.log.reason()}")
+        self._memory = api.llama_get_memory(self._pointer)
+        self._run = api.llama_decode if self._memory else api.llama_encode
+        self.can_shift = bool(self._memory) and bool(api.llama_memory_can_shift(self._memory))
+
+    def set_adapters(self, adapters: Sequence[int]) -> None:
+        """Apply LoRA adapters at full strength to every following decode."""
+        handles = (ctypes.c_void_p * len(adapters))(*adapters)
+        scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
+        if api.llama_set_adapters_lora(self._pointer, handles, len(adapters), scales) != 0:
+            raise EngineError(f"llama.cpp cannot apply the adapters: {self.model.log.reason()}")
+
+    def decode(self, batch: Batch) -> None:
+        """Run one batch; raises EngineError, after which the batch's sequences must be removed."""
+        batch.raw.n_tokens = len(batch)
+        status = self._run(self._pointer, batch.raw)
+        if status == 1:
+            raise EngineError("llama.cpp found no room in the cache for the batch")
+        if status != 0:
+            raise EngineError(f"llama.cpp failed to decode ({status}): {self.model.log.reason()}")
+
+    def remove(self, sequence: int) -> None:
+        """Forget everything about a sequence."""
+        if self._memory:
+            api.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def shift(self, sequence: int, keep: int, discard: int, end: int) -> None:
+        """Drop positions keep..keep+discard and move those up to `end` down into the gap."""
+        api.llama_memory_seq_rm(self._memory, sequence, keep, keep + discard)
+        api.llama_memory_seq_add(self._memory, sequence, keep + discard, end, -discard)
+
+    def logits(self, index: int) -> npt.NDArray[np.float32]:
+        """The logits (n_vocab) of a batch index, valid until the next decode."""
+        pointer = api.llama_get_logits_ith(self._pointer, index)
+        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+
+    def pooled(self, sequence: int) -> bytes:
+        """A sequence's pooled vector: n_embd native float32."""
+        pointer = api.llama_get_embeddings_seq(self._pointer, sequence)
+        if not pointer:
+            raise EngineError("llama.cpp returned no embedding")
+        return ctypes.string_at(pointer, 4 * self.model.n_embd)
+
+    def sample(self, chain: SamplerChain, index: int) -> int:
+        """Choose and accept a token from the logits of a batch index."""
+        token: int = api.llama_sampler_sample(chain.pointer, self._pointer, index)
+        return token
