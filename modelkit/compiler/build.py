@@ -160,10 +160,10 @@ class _Build:
     def _add_adapter(self) -> None:
         if not self.recipe.adapters:
             return
-        adapter = self.importer.one_gguf(self.recipe.adapters, MediaType.ADAPTER, "adapter")
         model = self._model()
         if model is None:
             raise UsageError("no base model was found", hint="an ADAPTER needs a model in FROM")
+        adapter = self.importer.adapter(self.recipe.adapters, model.header)
         wanted, given = model.header.architecture, adapter.header.architecture
         if wanted != given:
             raise UsageError(
@@ -175,7 +175,7 @@ class _Build:
     def _add_draft(self) -> None:
         if not self.recipe.drafts:
             return
-        draft = self.importer.one_gguf(self.recipe.drafts, MediaType.DRAFT, "draft model")
+        draft = self.importer.draft(self.recipe.drafts)
         self.layers.remove(MediaType.DRAFT)
         self.layers.items.append(draft.layer)
         about = {"model_format": "gguf", "architecture": draft.header.architecture}

@@ -12,7 +12,7 @@ from modelkit.compiler.layers import Layers
 from modelkit.convert import convert, is_checkpoint
 from modelkit.convert.safetensors import read_tensors
 from modelkit.digest import Digest
-from modelkit.errors import ConvertError, GGUFError, InvalidDigest, UsageError, store_errors
+from modelkit.errors import GGUFError, InvalidDigest, UsageError, store_errors
 from modelkit.gguf import GGUFHeader, read_header
 from modelkit.manifest import Descriptor, MediaType
 from modelkit.model.traits import file_type, layer_type
@@ -65,13 +65,25 @@ class Importer:
         for name in weights:
             yield self._gguf(name, files[name])
 
-    def one_gguf(self, files: Mapping[str, Path], media_type: str, what: str) -> Weights:
-        """Import the single GGUF file of an ADAPTER or DRAFT as a layer of `media_type`."""
+    def adapter(self, files: Mapping[str, Path], base: GGUFHeader) -> Weights:
+        """Import what ADAPTER names for the model `base`: a GGUF file, or a folder of PEFT's."""
+        if not is_checkpoint(files):
+            return self._one_gguf(files, MediaType.ADAPTER, "adapter")
+        # numpy is only needed, and only loaded, when something is converted
+        from modelkit.convert.lora import STATUS, convert_lora
+
+        self.report(Progress(STATUS))
+        with self.store.writer() as writer:
+            convert_lora(files, base, writer, self.report)
+        return self._rewritten(writer.digest, writer.size, MediaType.ADAPTER)
+
+    def draft(self, files: Mapping[str, Path]) -> Weights:
+        """Import what DRAFT names: a GGUF file, or a checkpoint, which is not quantized."""
         if is_checkpoint(files):
-            raise ConvertError(
-                f"{what}s in safetensors are not supported",
-                hint="convert it to GGUF first, for example with llama.cpp's convert scripts",
-            )
+            return self._converted(files, None, MediaType.DRAFT)
+        return self._one_gguf(files, MediaType.DRAFT, "draft model")
+
+    def _one_gguf(self, files: Mapping[str, Path], media_type: str, what: str) -> Weights:
         names = [name for name in sorted(files) if _is_gguf(name, files[name])]
         if len(names) != 1:
             raise UsageError(
@@ -125,15 +137,22 @@ class Importer:
         return self.store.add_file(path, self.report)
 
     def _checkpoint(self, files: Mapping[str, Path]) -> Weights:
-        self.report(Progress("converting model"))
         if self.quantization is None or self.quantization in UNQUANTIZED:
-            with self.store.writer() as writer:
-                convert(files, writer, outtype=_OUTTYPES[self.quantization], report=self.report)
-            return self._rewritten(writer.digest, writer.size)
+            return self._converted(files, self.quantization, MediaType.MODEL)
+        self.report(Progress("converting model"))
         with self._scratch_file() as path:
             with path.open("wb") as out:
                 convert(files, out, outtype=_source_precision(files), report=self.report)
             return self._quantized(path)
+
+    def _converted(
+        self, files: Mapping[str, Path], precision: str | None, media_type: str
+    ) -> Weights:
+        """Convert straight into the store; `precision` is F32, F16, BF16 or the weights' own."""
+        self.report(Progress("converting model"))
+        with self.store.writer() as writer:
+            convert(files, writer, outtype=_OUTTYPES[precision], report=self.report)
+        return self._rewritten(writer.digest, writer.size, media_type)
 
     @contextmanager
     def _scratch_file(self) -> Iterator[Path]:
@@ -152,11 +171,11 @@ class Importer:
         with self.store.writer() as writer:
             quantize(path, writer.path, self.quantization, report=self.report)
             writer.adopt()
-        return self._rewritten(writer.digest, writer.size)
+        return self._rewritten(writer.digest, writer.size, MediaType.MODEL)
 
-    def _rewritten(self, digest: Digest, size: int) -> Weights:
+    def _rewritten(self, digest: Digest, size: int, media_type: str) -> Weights:
         header = read_header(self.store.blob_path(self.layers.note(digest)), arrays=False)
-        return Weights(Descriptor(MediaType.MODEL, digest, size), header)
+        return Weights(Descriptor(media_type, digest, size), header)
 
 
 def _source_precision(files: Mapping[str, Path]) -> str:

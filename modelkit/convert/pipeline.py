@@ -1,6 +1,6 @@
 """A checkpoint in, a GGUF file out: plan everything, write the header, stream the tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gguf import GGML_QUANT_VERSION, LlamaFileType
@@ -45,19 +45,27 @@ def run(files: Mapping[str, Path], out: SupportsWrite, outtype: str, report: Rep
         "general.quantization_version": Value.uint32(GGML_QUANT_VERSION),
         **tokenizer_metadata(checkpoint, config),
     }
-    _write(GGUFWriter(out, metadata, [tensor.plan for tensor in tensors]), tensors, report)
+    write(out, metadata, tensors, report, STATUS)
 
 
-def _write(writer: GGUFWriter, tensors: list[PlannedTensor], report: Report) -> None:
+def write(
+    out: SupportsWrite,
+    metadata: Mapping[str, Value],
+    tensors: Sequence[PlannedTensor],
+    report: Report,
+    status: str,
+) -> None:
+    """Write a GGUF file, front to back, and report each tensor under `status`."""
+    writer = GGUFWriter(out, metadata, [tensor.plan for tensor in tensors])
     total = sum(tensor.plan.nbytes for tensor in tensors)
     streamer = Streamer()
     completed = 0
     for tensor in tensors:
-        report(Progress(STATUS, total=total, completed=completed))
+        report(Progress(status, total=total, completed=completed))
         writer.write_tensor(streamer.chunks(tensor))
         completed += tensor.plan.nbytes
     writer.finish()
-    report(Progress(STATUS, total=total, completed=completed))
+    report(Progress(status, total=total, completed=completed))
     if streamer.overflows:
         report(
             Progress(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.checkpoint import uniform, write_json, write_safetensors
 from modelkit.compiler.build import build
 from modelkit.compiler.recipe import Recipe
 from modelkit.errors import (
@@ -201,6 +202,59 @@ def test_an_adapter_joins_the_model_it_was_trained_on(tmp_path: Path, store: Sto
     manifest = build(Recipe(base="test", adapters={"lora.gguf": lora}), NAME, store)
     assert kinds(manifest) == ["model", "adapter"]
     assert config_of(store, manifest).model_families == ("llama", "llama")
+
+
+def test_an_adapter_in_safetensors_is_converted_for_its_model(
+    tiny_llama: Path, tmp_path: Path, store: Store
+) -> None:
+    lora = adapter_folder(tmp_path)
+    seen: list[str] = []
+    recipe = checkpoint(tiny_llama, adapters={path.name: path for path in lora.iterdir()})
+    manifest = build(recipe, NAME, store, report=lambda p: seen.append(p.status))
+    assert kinds(manifest) == ["model", "adapter"]
+    assert seen.index("converting model") < seen.index("converting adapter")
+    (layer,) = manifest.layers_of(MediaType.ADAPTER)
+    header = read_header(store.blob_path(layer.digest))
+    assert header.metadata["adapter.type"] == "lora"
+    assert [tensor.name for tensor in header.tensors] == [
+        "blk.0.attn_v.weight.lora_a",
+        "blk.0.attn_v.weight.lora_b",
+    ]
+    assert store.check(NAME) == []
+
+
+def test_an_adapter_that_fits_no_part_of_the_model_leaves_nothing(
+    tiny_llama: Path, tmp_path: Path, store: Store
+) -> None:
+    lora = adapter_folder(tmp_path, rows=64)
+    adapters = {path.name: path for path in lora.iterdir()}
+    with pytest.raises(ConvertError, match="does not fit"):
+        build(checkpoint(tiny_llama, adapters=adapters), NAME, store)
+    assert not snapshot(store)
+
+
+def test_a_draft_in_safetensors_is_converted_and_not_quantized(
+    tiny_llama: Path, store: Store
+) -> None:
+    drafts = {path.name: path for path in tiny_llama.iterdir() if path.is_file()}
+    recipe = checkpoint(tiny_llama, drafts=drafts, quantize="q8_0")
+    manifest = build(recipe, NAME, store)
+    assert kinds(manifest) == ["model", "draft"]
+    (layer,) = manifest.layers_of(MediaType.DRAFT)
+    assert read_header(store.blob_path(layer.digest)).metadata["general.file_type"] == 32
+    assert config_of(store, manifest).draft == {"model_format": "gguf", "architecture": "llama"}
+
+
+def adapter_folder(tmp_path: Path, rows: int = 128) -> Path:
+    """A LoRA of rank 2 for the value matrix of the tiny llama, in PEFT's layout."""
+    folder = tmp_path / "lora"
+    folder.mkdir()
+    write_json(folder / "adapter_config.json", {"peft_type": "LORA", "r": 2, "lora_alpha": 4})
+    name = "base_model.model.model.layers.0.self_attn.v_proj.lora_{}.weight"
+    shapes = {name.format("A"): (2, 256), name.format("B"): (rows, 2)}
+    tensors = {key: uniform(key, shape, 1) for key, shape in shapes.items()}
+    write_safetensors(folder / "adapter_model.safetensors", tensors)
+    return folder
 
 
 def test_an_adapter_for_another_architecture_is_refused(

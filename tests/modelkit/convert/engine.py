@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 TIMEOUT = 120  # seconds
-Job = Callable[[Any, str, list[Any]], Iterator[Any]]
+Job = Callable[..., Iterator[Any]]
 
 
-def logits(gguf: Path, sequences: list[list[int]]) -> list[list[float]]:
+def logits(
+    gguf: Path, sequences: list[list[int]], adapter: Path | None = None
+) -> list[list[float]]:
     """Logits at every position of every sequence, computed with a float32 cache."""
-    return _ask("logits", gguf, sequences)
+    return _ask("logits", gguf, sequences, adapter)
 
 
 def embeddings(gguf: Path, sequences: list[list[int]]) -> list[list[float]]:
@@ -33,9 +35,10 @@ def tokens(gguf: Path, texts: list[str]) -> list[list[int]]:
     return _ask("tokens", gguf, texts)
 
 
-def _ask(what: str, gguf: Path, inputs: list[Any]) -> list[Any]:
+def _ask(what: str, gguf: Path, inputs: list[Any], adapter: Path | None = None) -> list[Any]:
+    paths = [str(path) for path in (gguf, adapter) if path]
     done = subprocess.run(
-        [sys.executable, "-m", __name__, what, str(gguf)],
+        [sys.executable, "-m", __name__, what, *paths],
         input=json.dumps(inputs),
         capture_output=True,
         text=True,
@@ -93,11 +96,25 @@ def _evaluate(api: Any, context: Any, ids: list[int]) -> None:
     api.llama_batch_free(batch)
 
 
-def _logits(api: Any, gguf: str, sequences: list[list[int]]) -> Iterator[list[float]]:
+def _adapt(api: Any, model: Any, context: Any, adapter: str) -> None:
+    """Apply a LoRA adapter, which is freed with the model, at full strength."""
+    handle = api.llama_adapter_lora_init(model, adapter.encode())
+    if not handle:
+        raise SystemExit(f"llama.cpp cannot load {adapter}")
+    handles, scales = (type(handle) * 1)(handle), (ctypes.c_float * 1)(1.0)
+    if api.llama_set_adapters_lora(context, handles, 1, scales):
+        raise SystemExit(f"llama.cpp cannot apply {adapter}")
+
+
+def _logits(
+    api: Any, gguf: str, sequences: list[list[int]], adapter: str = ""
+) -> Iterator[list[float]]:
     with (
         _model(api, gguf, vocabulary_only=False) as model,
         _context(api, model, embeddings=False) as context,
     ):
+        if adapter:
+            _adapt(api, model, context, adapter)
         width = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
         for ids in sequences:
             _evaluate(api, context, ids)
@@ -131,9 +148,9 @@ def _tokens(api: Any, gguf: str, texts: list[str]) -> Iterator[list[int]]:
 def main() -> None:
     import llama_cpp.llama_cpp as api
 
-    what, gguf = sys.argv[1:]
+    what, gguf, *adapter = sys.argv[1:]
     jobs: dict[str, Job] = {"logits": _logits, "embeddings": _embeddings, "tokens": _tokens}
-    json.dump(list(jobs[what](api, gguf, json.load(sys.stdin))), sys.stdout)
+    json.dump(list(jobs[what](api, gguf, json.load(sys.stdin), *adapter)), sys.stdout)
 
 
 if __name__ == "__main__":
