@@ -76,7 +76,7 @@ class Context:
 
     def set_adapters(self, adapters: Sequence[int]) -> None:
         """Apply LoRA adapters at full strength to every following decode."""
-        handles = (ctypes.c_void_p * len(adapters))(*adapters)
+        handles = (api.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
         scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
         if api.llama_set_adapters_lora(self._pointer, handles, len(adapters), scales) != 0:
             raise EngineError(f"llama.cpp cannot apply the adapters: {self.model.log.reason()}")
