@@ -37,6 +37,10 @@ class LoadOptions(msgspec.Struct, frozen=True):
     """How a model is loaded. A change of any of these needs a new runner.
 
     num_ctx is tokens per sequence; num_thread 0 means one per core; num_gpu -1 means automatic.
+    draft_num_predict is how many tokens may be guessed ahead at a time: None is 4 with a draft model
+    and 0 without one; without a draft model the text so far is looked up for the guesses.
+    prefix_cache_memory and prefix_cache_disk are bytes for copies of prefixes that left the cache,
+    the latter in the folder prefix_cache_dir (empty: none on disk).
     """
 
     num_ctx: int = 4096
@@ -49,6 +53,10 @@ class LoadOptions(msgspec.Struct, frozen=True):
     kv_cache_type: str = "f16"
     flash_attention: str = "auto"
     shift: bool = True
+    draft_num_predict: int | None = None
+    prefix_cache_memory: int = 0
+    prefix_cache_dir: str = ""
+    prefix_cache_disk: int = 0
 
 
 class ModelFiles(msgspec.Struct, frozen=True):
@@ -57,6 +65,7 @@ class ModelFiles(msgspec.Struct, frozen=True):
     model: str
     adapters: list[str] = []
     projectors: list[str] = []
+    draft: str | None = None
 
 
 class Sampling(msgspec.Struct):
