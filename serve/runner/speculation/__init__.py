@@ -1,0 +1,1 @@
+"""Speculative decoding: tokens guessed ahead of the text and verified by the model in one batch."""
