@@ -8,20 +8,20 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-import numpy as np
+from random_llama import Shape, write_model
 from timing import seconds
 
 from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 
 STREAMS, TOKENS, ROUNDS = 8, 96, 3
-WIDTH, FEED, LAYERS, HEADS, VOCABULARY = 512, 1536, 8, 8, 4096
+SHAPE = Shape(width=512, feed=1536, layers=8, heads=8, kv_heads=8, vocabulary=4096, context=2048)
 
 
 def main() -> None:
     """Load once, then let both ways take turns; the best round counts."""
     with tempfile.TemporaryDirectory() as folder:
-        model = write_model(Path(folder) / "random.gguf")
+        model = write_model(Path(folder) / "random.gguf", SHAPE)
         with asyncio.Runner() as loop:
             options = LoadOptions(num_ctx=512, num_parallel=STREAMS)
             runner = loop.run(RunnerProcess.start(ModelFiles(str(model)), options))
@@ -49,49 +49,6 @@ async def generate(runner: RunnerProcess, stream: int) -> None:
     sampling = Sampling(temperature=0.0, num_predict=TOKENS)
     async for _ in runner.generate(Generation([5 + stream, 40, 80], sampling)):
         pass
-
-
-def write_model(path: Path) -> Path:
-    """Random weights that never end a text: the end token's output row is zero."""
-    import gguf
-
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(2048)
-    writer.add_embedding_length(WIDTH)
-    writer.add_block_count(LAYERS)
-    writer.add_feed_forward_length(FEED)
-    writer.add_head_count(HEADS)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("llama")
-    tokens = ["<unk>", "<s>", "</s>", *(f"▁w{number}" for number in range(3, VOCABULARY))]
-    writer.add_token_list(tokens)
-    writer.add_token_scores([0.0] * VOCABULARY)
-    writer.add_token_types([2, 3, 3] + [1] * (VOCABULARY - 3))
-    random = np.random.default_rng(0)
-
-    def add(name: str, *shape: int) -> None:
-        values = random.standard_normal(shape, dtype=np.float32) / shape[-1] ** 0.5
-        writer.add_tensor(f"{name}.weight", values.astype(np.float16))
-
-    add("token_embd", VOCABULARY, WIDTH)
-    output = random.standard_normal((VOCABULARY, WIDTH), dtype=np.float32).astype(np.float16)
-    output[:3] = 0
-    writer.add_tensor("output.weight", output)
-    writer.add_tensor("output_norm.weight", np.ones(WIDTH, np.float32))
-    for layer in range(LAYERS):
-        block = f"blk.{layer}"
-        for norm in ("attn_norm", "ffn_norm"):
-            writer.add_tensor(f"{block}.{norm}.weight", np.ones(WIDTH, np.float32))
-        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            add(f"{block}.{part}", WIDTH, WIDTH)
-        for part in ("ffn_gate", "ffn_up"):
-            add(f"{block}.{part}", FEED, WIDTH)
-        add(f"{block}.ffn_down", WIDTH, FEED)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""The peer: llama-server, built from the llama.cpp source that llama-cpp-python ships."""
+
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from bench.engine.server import Server, free_port
+
+ENGINE = "llama-cpp-python==0.3.36"
+BUILD = Path(".cache/peer")
+_OPTIONS = (
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DLLAMA_CURL=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_UI=OFF",
+)
+TARGETS = ("llama-server", "llama-bench")
+
+
+def binary(name: str) -> Path:
+    """One of llama.cpp's programs, with the flags that our own engine is compiled with.
+
+    The first call compiles them, which takes about six minutes of two cores.
+    """
+    path = BUILD / "build" / "bin" / name
+    if not path.exists():
+        _build()
+    return path.absolute()
+
+
+def _build() -> None:
+    from scripts.engine_flags import describe
+
+    BUILD.mkdir(parents=True, exist_ok=True)
+    _run(
+        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"),
+        *(ENGINE, "-d", str(BUILD)),
+    )
+    archive = next(BUILD.glob("llama_cpp_python-*.tar.gz"))
+    with tarfile.open(archive) as tar:
+        tar.extractall(BUILD, filter="data")
+    source = archive.with_name(archive.name.removesuffix(".tar.gz")) / "vendor" / "llama.cpp"
+    build = str(BUILD / "build")
+    _run("cmake", "-B", build, "-S", str(source), *_OPTIONS, *shlex.split(describe()[0]))
+    _run("cmake", "--build", build, "-j2", "--target", *TARGETS)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def llama_server(
+    model: Path, *, parallel: int, context: int, flags: tuple[str, ...] = ()
+) -> Server:
+    """A running llama-server with `parallel` slots of `context` tokens each, on two threads."""
+    port = free_port()
+    command = (
+        *(str(binary("llama-server")), "-m", str(model), "--host", "127.0.0.1"),
+        *("--port", str(port), "-t", "2", "-tb", "2", "-np", str(parallel)),
+        *("-c", str(context * parallel), "--no-webui", "-lv", "1"),
+        *flags,
+    )
+    return Server.start("llama-server", command, port, ready="/health")
