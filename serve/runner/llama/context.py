@@ -53,7 +53,9 @@ class Context:
         cache_type: str = "f16",
         flash_attention: str = "auto",
         pooling: Pooling | None = None,
+        max_outputs: int = 0,
     ) -> None:
+        """max_outputs: how many tokens of a batch may want logits; 0 for one of each sequence."""
         params = api.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = n_batch
@@ -65,7 +67,7 @@ class Context:
         params.embeddings = pooling is not None
         params.pooling_type = POOLING.index(pooling or "none")
         # Without this the logits buffer has a row of the vocabulary for each token of a batch.
-        params.n_outputs_max = 0 if pooling else n_seq_max
+        params.n_outputs_max = 0 if pooling else max_outputs or n_seq_max
         self.model = model
         self._pointer = api.llama_init_from_model(model._pointer, params)
         if not self._pointer:
@@ -94,6 +96,30 @@ class Context:
         """Forget everything about a sequence."""
         if self._memory:
             api.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def trim(self, sequence: int, length: int) -> bool:
+        """Forget positions from `length` on; False when the memory cannot go back that far."""
+        removed: bool = api.llama_memory_seq_rm(self._memory, sequence, length, -1)
+        return removed
+
+    def save_state(self, sequence: int) -> npt.NDArray[np.uint8]:
+        """A copy of a sequence's cache, for load_state of a context over the same model."""
+        size: int = api.llama_state_seq_get_size(self._pointer, sequence)
+        state = np.empty(size, np.uint8)
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        if api.llama_state_seq_get_data(self._pointer, pointer, size, sequence) != size:
+            raise EngineError(f"llama.cpp cannot copy a sequence: {self.model.log.reason()}")
+        return state
+
+    def load_state(self, sequence: int, state: npt.NDArray[np.uint8]) -> bool:
+        """Replace a sequence by a copy; False, and the sequence is empty, when it does not fit."""
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        read = api.llama_state_seq_set_data(self._pointer, pointer, len(state), sequence)
+        if read != len(state):
+            self.remove(sequence)
+            self.model.log.errors.clear()
+            return False
+        return True
 
     def shift(self, sequence: int, keep: int, discard: int, end: int) -> None:
         """Drop positions keep..keep+discard and move those up to `end` down into the gap."""
