@@ -32,6 +32,7 @@ class Model:
         use_mmap: bool | None = None,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self.path = path
         self.log = log
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
@@ -77,6 +78,12 @@ class Model:
         """False for encoders, which can only embed."""
         causal = self.metadata(f"{self.architecture}.attention.causal") != "false"
         return causal and not api.llama_model_has_encoder(self._pointer)
+
+    @property
+    def rewinds(self) -> bool:
+        """Can the end of a sequence be forgotten? A recurrent state cannot be taken back."""
+        recurrent = api.llama_model_is_recurrent(self._pointer)
+        return not (recurrent or api.llama_model_is_hybrid(self._pointer))
 
     @property
     def pooling(self) -> Pooling | None:
