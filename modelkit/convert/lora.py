@@ -36,7 +36,7 @@ _SIZES = {
     "num_key_value_heads": "attention.head_count_kv",
     "head_dim": "attention.key_length",
 }
-# What training may have changed beside the two matrices, and the value that means it did not.
+# What training may have changed beside the two matrices, and the values that mean it did not.
 _PLAIN: Mapping[str, tuple[object, ...]] = {
     "peft_type": ("LORA",),
     "use_dora": (None, False),
@@ -47,6 +47,9 @@ _PLAIN: Mapping[str, tuple[object, ...]] = {
     "modules_to_save": (None, []),
     "trainable_token_indices": (None, [], {}),
     "alpha_pattern": (None, {}),
+    "layer_replication": (None,),
+    # The other ways to start, such as PiSSA, change the base's weights as well.
+    "init_lora_weights": (None, True, False, "gaussian", "eva", "orthogonal"),
 }
 
 

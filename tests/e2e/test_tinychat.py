@@ -58,10 +58,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def client(built: Path, serving: Starter) -> Iterator[ollama.Client]:
     """A client of a server over that store."""
-    with serving("serve", "--listen", "127.0.0.1:0", MODELKIT_MODELS=str(built)) as url:
-        client = ollama.Client(url)
+    with (
+        serving("serve", "--listen", "127.0.0.1:0", MODELKIT_MODELS=str(built)) as url,
+        ollama.Client(url) as client,
+    ):
         yield client
-        client.close()
 
 
 def ask(client: ollama.Client, messages: list[Any], model: str = "tinychat", **more: Any) -> Any:

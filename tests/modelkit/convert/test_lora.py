@@ -184,6 +184,8 @@ def test_half_precision_adapters_are_widened(kind: str, base: Base, tmp_path: Pa
         ({"bias": "all"}, "bias is 'all'"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save is"),
         ({"alpha_pattern": {"q_proj": 3}}, "alpha_pattern is"),
+        ({"layer_replication": [[0, 1], [0, 1]]}, "layer_replication is"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
         ({"lora_alpha": None}, "lora_alpha is None"),
         ({"lora_alpha": float("nan")}, "lora_alpha is nan"),
     ],
