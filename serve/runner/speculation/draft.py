@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Wish(NamedTuple):
-    """The text of a sequence so far, and how many tokens to guess after it."""
+    """The text of a sequence so far, and the most tokens to guess after it."""
 
     tokens: Sequence[int]
-    count: int
+    most: int
 
 
 class DraftModel:
@@ -84,7 +84,7 @@ class DraftModel:
         return guesses
 
     def _most(self, wish: Wish) -> int:
-        return min(wish.count, self._n_ctx - len(wish.tokens))
+        return min(wish.most, self._n_ctx - len(wish.tokens))
 
     def _pack_texts(self, wishes: Mapping[int, Wish]) -> dict[int, int]:
         """Put in what is not in the cache; batch indices of the texts that are now complete."""
