@@ -6,9 +6,17 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from modelkit.serve.loading import Loading
-from modelkit.serve.output import Output, OutputParser, PlainParser
+from modelkit.serve.output import AnswerFormat, Output, OutputParser
 from modelkit.serve.scheduler import Scheduler
-from modelkit.serve.types import Finished, Generation, Piece, Runner, Sampling, TokenLogprob
+from modelkit.serve.types import (
+    Finished,
+    Generation,
+    Grammar,
+    Piece,
+    Runner,
+    Sampling,
+    TokenLogprob,
+)
 
 MAX_REPEATS = 30
 """Equal pieces in a row after which an answer is taken for an endless loop and ended."""
@@ -18,10 +26,11 @@ Prompt = str | list[int]
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate; logprobs and truncate as in Generation.
+    """What to generate; logprobs, truncate and grammar as in Generation.
 
     The prompt's text and the sampling are made once the model is loaded: the one needs its
-    tokenizer, the other its context size in tokens. `context` is tokens of earlier turns.
+    tokenizer, the other its context size in tokens. `context` is tokens of earlier turns. The
+    grammar holds for the content: a model that thinks does so freely before it.
     """
 
     loading: Loading
@@ -30,7 +39,8 @@ class Request:
     context: list[int] = field(default_factory=list)
     logprobs: int = -1
     truncate: bool = True
-    parser: OutputParser = field(default_factory=PlainParser)
+    grammar: Grammar | None = None
+    format: AnswerFormat = field(default_factory=AnswerFormat)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,9 @@ class Delta:
 
     output: Output
     logprobs: list[TokenLogprob]
+
+    def __bool__(self) -> bool:
+        return bool(self.output or self.logprobs)
 
 
 @dataclass(frozen=True)
@@ -50,33 +63,95 @@ class Done:
 
 
 async def complete(scheduler: Scheduler, request: Request) -> AsyncGenerator[Delta | Done, None]:
-    """The answer as it comes, `Done` last. Closing the generator stops the model."""
+    """The answer as it comes, `Done` last. Closing the generator stops the model.
+
+    Raises UsageError before anything else when the grammar cannot be enforced.
+    """
     started = time.monotonic_ns()
     async with request.loading.lease(scheduler) as runner:
         load_ns = time.monotonic_ns() - started
-        generation = Generation(
-            prompt=await _prompt(runner, request),
-            sampling=request.sampling(runner.info.n_ctx),
-            logprobs=request.logprobs,
-            truncate=request.truncate,
-        )
+        async with aclosing(_answer(runner, request)) as parts:
+            async for part in parts:
+                yield Done(part, load_ns) if isinstance(part, Finished) else part
+
+
+async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Finished, None]:
+    """One run of the model; two when it thinks before an answer that has a grammar."""
+    text, form = await request.text(runner), request.format
+    if request.grammar and (thinking := form.thoughts(text)):
+        await _require_enforceable(runner, request, text)
+        thoughts = _Thoughts(thinking)
+        free = await _generation(runner, request, text)
+        async with aclosing(thoughts.parts(runner, free)) as parts:
+            async for part in parts:
+                yield part
+                if isinstance(part, Finished):
+                    return
+        text, form = text + thoughts.text, form.without_thoughts()
+    parser = form.parser(text)
+    generation = await _generation(runner, request, text, request.grammar)
+    async with aclosing(_guarded(runner, generation)) as events:
+        async for event in events:
+            if delta := _sorted(parser, event):
+                yield delta
+            if isinstance(event, Finished):
+                yield event
+
+
+def _sorted(parser: OutputParser, event: Piece | Finished) -> Delta:
+    if isinstance(event, Finished):
+        return Delta(parser.finish(), [])
+    return Delta(parser.feed(event.text), event.logprobs)
+
+
+class _Thoughts:
+    """The free run before a constrained one; `text` is what the model wrote before its answer."""
+
+    def __init__(self, parser: OutputParser) -> None:
+        self.text = ""
+        self._parser = parser
+
+    async def parts(
+        self, runner: Runner, generation: Generation
+    ) -> AsyncGenerator[Delta | Finished, None]:
+        """The thoughts; Finished only when there is no room left for an answer."""
         async with aclosing(_guarded(runner, generation)) as events:
             async for event in events:
-                if isinstance(event, Piece):
-                    output, logprobs = request.parser.feed(event.text), event.logprobs
-                else:
-                    output, logprobs = request.parser.finish(), []
-                if output or logprobs:
-                    yield Delta(output, logprobs)
-                if isinstance(event, Finished):
-                    yield Done(event, load_ns)
+                delta = _sorted(self._parser, event)
+                self.text += event.text if isinstance(event, Piece) else ""
+                if content := delta.output.content:
+                    # Written without the grammar, so the answer begins anew from here.
+                    self.text = self.text.removesuffix(content)
+                    delta = Delta(Output(thinking=delta.output.thinking), [])
+                if delta:
+                    yield delta
+                if content:
+                    return
+                if isinstance(event, Finished) and event.reason == "length":
+                    yield event
 
 
-async def _prompt(runner: Runner, request: Request) -> Prompt:
-    text = await request.text(runner)
-    if not request.context:
-        return text
-    return [*request.context, *await runner.tokenize(text, add_special=False)]
+async def _require_enforceable(runner: Runner, request: Request, text: str) -> None:
+    """Read the prompt under the grammar: it is refused now or never, and the reading is cached."""
+    generation = await _generation(runner, request, text, request.grammar)
+    generation.sampling.num_predict = 0
+    async with aclosing(runner.generate(generation)) as events:
+        await anext(events)
+
+
+async def _generation(
+    runner: Runner, request: Request, text: str, grammar: Grammar | None = None
+) -> Generation:
+    prompt: Prompt = text
+    if request.context:
+        prompt = [*request.context, *await runner.tokenize(text, add_special=False)]
+    return Generation(
+        prompt=prompt,
+        sampling=request.sampling(runner.info.n_ctx),
+        logprobs=request.logprobs,
+        truncate=request.truncate,
+        grammar=grammar,
+    )
 
 
 async def _guarded(

@@ -23,6 +23,7 @@ __all__ = [
     "prompt_text",
     "renderer",
     "require_template",
+    "thinks",
 ]
 
 Render = Callable[[Sequence[Message]], str]
@@ -88,7 +89,7 @@ def require_template(model: Model, override: str | None = None) -> None:
 def renderer(model: Model, tokens: Tokens, ask: Ask | None = None) -> Render:
     """How prompts are written: the request's template, the model's, or the GGUF's own."""
     ask = ask or Ask()
-    think = Think(_thinking(model, ask.think))
+    think = Think(thinks(model, ask.think))
     go = ask.template or model.go_template
     if go is None:
         return _jinja(model, tokens, ask, think)
@@ -171,8 +172,8 @@ async def _fits(text: str, runner: Runner, limit: int) -> bool:
     return len(await runner.tokenize(text, add_special=False)) <= limit
 
 
-def _thinking(model: Model, wanted: bool | str | None) -> bool | str | None:
-    """A model that can think does so unless told otherwise."""
+def thinks(model: Model, wanted: bool | str | None) -> bool | str | None:
+    """Whether the model shall think: one that can does so unless told otherwise."""
     if wanted is None and "thinking" in model.capabilities():
         return True
     return wanted

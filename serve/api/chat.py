@@ -18,10 +18,11 @@ from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
-from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
-from modelkit.serve.output import Output
-from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template
+from modelkit.serve.output import Output, answer_format
+from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
+from modelkit.templates.messages import ToolCall
+from modelkit.templates.tools import Tools
 
 blueprint = Blueprint("chat", __name__)
 
@@ -41,7 +42,7 @@ class ChatMessage(msgspec.Struct, omit_defaults=True, kw_only=True):
     role: str
     content: str
     thinking: str = ""
-    tool_calls: list[dict[str, Any]] = []
+    tool_calls: list[ToolCall] = []
 
 
 class ChatResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -87,10 +88,8 @@ async def chat() -> Response:
 
 def _check(model: Model, body: ChatRequest) -> None:
     inference.require(model, body, "chat")
-    if body.tools:
-        if "tools" not in model.capabilities():
-            raise ApiError(400, f"{model.name.full} does not support tools")
-        raise NotSupported("tool calling")
+    if body.tools and "tools" not in model.capabilities():
+        raise ApiError(400, f"{model.name.full} does not support tools")
     inference.require_no_images(model, body.model, body.messages)
     require_template(model)
 
@@ -98,12 +97,15 @@ def _check(model: Model, body: ChatRequest) -> None:
 def _request(model: Model, body: ChatRequest, options: Options, loading: Loading) -> Request:
     num_ctx = loading.options.num_ctx if body.truncate else None
     ask = Ask(tools=body.tools, think=body.think)
+    names = [tool.function.name for tool in Tools.of(body.tools)]
     return Request(
         loading=loading,
         text=prompt_text(model, conversation(model, body.messages), ask=ask, num_ctx=num_ctx),
         sampling=options.sampling,
         logprobs=body.wanted_logprobs,
         truncate=body.truncate,
+        grammar=body.grammar(),
+        format=answer_format(model, think=bool(thinks(model, body.think)), tools=names),
     )
 
 

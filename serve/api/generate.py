@@ -19,7 +19,8 @@ from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
-from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template
+from modelkit.serve.output import answer_format
+from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
 from modelkit.serve.types import Runner
 
 blueprint = Blueprint("generate", __name__)
@@ -121,6 +122,8 @@ def _request(model: Model, body: GenerateRequest, options: Options, loading: Loa
         context=body.context,
         logprobs=body.wanted_logprobs,
         truncate=body.truncate,
+        grammar=body.grammar(),
+        format=answer_format(model, think=bool(thinks(model, body.think))),
     )
 
 

@@ -22,7 +22,7 @@ from modelkit.serve.completion import Delta, Done, Request, complete
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
 from modelkit.serve.prompt import Message
-from modelkit.serve.types import Runner, TokenLogprob
+from modelkit.serve.types import Grammar, Runner, TokenLogprob
 
 Line = TypeVar("Line")
 _THINK = 'must be a boolean or string ("high", "medium", "low", "max", true, or false)'
@@ -61,6 +61,17 @@ class InferenceRequest(msgspec.Struct, kw_only=True):
         """The model this request needs loaded, and how."""
         load = options.load_options(model, state().load_options, self.shift)
         return Loading(model, load, self.seconds_to_live())
+
+    def grammar(self) -> Grammar | None:
+        """What `format` asks for: any JSON object or one by a schema; raises ApiError 400."""
+        if self.format is None or self.format == "":
+            return None
+        if self.format == "json":
+            return Grammar("json")
+        if isinstance(self.format, dict):
+            return Grammar("json_schema", msgspec.json.encode(self.format).decode())
+        raw = json.dumps(gojson.dumps(self.format).decode(), ensure_ascii=False)
+        raise ApiError(400, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
 
     @property
     def wanted_logprobs(self) -> int:
@@ -112,15 +123,13 @@ def logprob_lines(logprobs: Sequence[TokenLogprob]) -> list[Logprob]:
 
 
 def require(model: Model, request: InferenceRequest, verb: str) -> None:
-    """Refuse what the model or this version cannot do; raises ApiError, NotSupported."""
+    """Refuse what the model cannot do, and a format that is none; raises ApiError."""
     capabilities = model.capabilities()
-    if request.think not in (None, False):
-        if "thinking" not in capabilities:
-            raise ApiError(400, f'"{request.model}" does not support thinking')
-        raise NotSupported("thinking")
+    if request.think not in (None, False) and "thinking" not in capabilities:
+        raise ApiError(400, f'"{request.model}" does not support thinking')
     if "completion" not in capabilities:
         raise ApiError(400, f'"{request.model}" does not support {verb}')
-    _check_format(request.format)
+    request.grammar()
 
 
 def require_no_images(model: Model, name: str, messages: Sequence[Message]) -> None:
@@ -167,15 +176,6 @@ def _check_level(think: object) -> None:
             f'invalid think value: "{think}"'
             ' (must be "high", "medium", "low", "max", true, or false)',
         )
-
-
-def _check_format(form: object) -> None:
-    if form is None or form == "":
-        return
-    if form == "json" or isinstance(form, dict):
-        raise NotSupported("structured output (format)")
-    raw = json.dumps(gojson.dumps(form).decode(), ensure_ascii=False)
-    raise ApiError(400, f'invalid format: {raw}; expected "json" or a valid JSON Schema object')
 
 
 def _check_base64(text: str) -> None:

@@ -162,7 +162,6 @@ def test_a_prompt_that_may_not_be_cut_is_refused(shared: Server) -> None:
             "registry.ollama.ai/library/plain:latest does not support tools",
         ),
         ({"think": True}, 400, '"tiny" does not support thinking'),
-        ({"format": "json"}, 501, "structured output (format) is not supported yet"),
         (
             {"messages": [{"role": "user", "content": "a", "images": ["AAAA"]}]},
             400,

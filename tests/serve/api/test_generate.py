@@ -209,8 +209,6 @@ def test_a_go_template_makes_the_prompt(shared: Server) -> None:
             400,
             'invalid format: "\\"xml\\""; expected "json" or a valid JSON Schema object',
         ),
-        ({"format": "json"}, 501, "structured output (format) is not supported yet"),
-        ({"format": {"type": "object"}}, 501, "structured output (format) is not supported yet"),
         (
             {"images": ["data:image/png;base64,AAAA"]},
             400,
