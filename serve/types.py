@@ -41,6 +41,9 @@ class LoadOptions(msgspec.Struct, frozen=True):
     model and 0 without one; without a draft model, guesses are looked up in the text so far.
     prefix_cache_memory and prefix_cache_disk are bytes for copies of prefixes that left the cache,
     the latter in the folder prefix_cache_dir (empty: none on disk).
+    automatic names the fields that nobody asked for: a request takes what a running model has of
+    them, and num_ctx and num_parallel among them are lowered when memory is short.
+    extra_buffers lets llama.cpp repack weights for the CPU, which is faster.
     """
 
     num_ctx: int = 4096
@@ -57,6 +60,8 @@ class LoadOptions(msgspec.Struct, frozen=True):
     prefix_cache_memory: int = 0
     prefix_cache_dir: str = ""
     prefix_cache_disk: int = 0
+    automatic: frozenset[str] = frozenset()
+    extra_buffers: bool = True
 
 
 class ModelFiles(msgspec.Struct, frozen=True):
