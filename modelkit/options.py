@@ -10,20 +10,23 @@ from typing import Literal
 from modelkit.errors import UsageError
 from modelkit.grammar.errors import nearest
 
-OptionType = Literal["int", "float", "bool", "string", "strings"]
+OptionType = Literal["int", "float", "bool", "string", "strings", "biases"]
 
 
 @dataclass(frozen=True)
 class Option:
     """One option. A change of a runner option reloads the model; a request option never does.
 
-    The default None means: not set, the engine chooses.
+    The default None means: not set, the engine chooses. `low` and `high` bound a request's number;
+    biases map token ids, as text, to numbers.
     """
 
     name: str
     type: OptionType
     default: object
     scope: Literal["runner", "request"]
+    low: float = -math.inf
+    high: float = math.inf
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -45,12 +48,31 @@ OPTIONS: Mapping[str, Option] = {
         Option("typical_p", "float", 1.0, "request"),
         Option("repeat_last_n", "int", 64, "request"),
         Option("temperature", "float", 0.8, "request"),
-        Option("repeat_penalty", "float", 1.0, "request"),
+        Option("repeat_penalty", "float", 1.0, "request", low=1e-6),
         Option("presence_penalty", "float", 0.0, "request"),
         Option("frequency_penalty", "float", 0.0, "request"),
         Option("stop", "strings", None, "request"),
     )
 }
+
+EXTRA_OPTIONS: Mapping[str, Option] = {
+    option.name: option
+    for option in (
+        Option("logit_bias", "biases", None, "request"),
+        Option("mirostat", "int", 0, "request", low=0, high=2),
+        Option("mirostat_tau", "float", 5.0, "request", low=0.0),
+        Option("mirostat_eta", "float", 0.1, "request", low=0.0, high=1.0),
+        Option("dry_multiplier", "float", 0.0, "request", low=0.0),
+        Option("dry_base", "float", 1.75, "request", low=0.0),
+        Option("dry_allowed_length", "int", 2, "request", low=0),
+        Option("dry_penalty_last_n", "int", -1, "request", low=-1),
+        Option("dry_sequence_breakers", "strings", None, "request"),
+        Option("xtc_probability", "float", 0.0, "request", low=0.0, high=1.0),
+        Option("xtc_threshold", "float", 0.1, "request", low=0.0, high=1.0),
+        Option("top_n_sigma", "float", -1.0, "request"),
+    )
+}
+"""llama.cpp's samplers that Ollama does not offer: options of requests, not of Modelfiles."""
 
 # Accepted in a Modelfile for the sake of old ones, and dropped with a warning.
 DEPRECATED = frozenset(
@@ -95,7 +117,7 @@ def parse_parameter(name: str, text: str) -> object:
             return _parse_bool(text)
         case "strings":
             return [text]
-        case "string":
+        case _:
             return text
 
 

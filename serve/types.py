@@ -89,6 +89,20 @@ class Sampling(msgspec.Struct):
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     stop: list[str] = []
+    logit_bias: dict[int, float] = {}
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = -1
+    dry_sequence_breakers: list[str] = msgspec.field(
+        default_factory=lambda: ["\n", ":", '"', "*"]
+    )
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    top_n_sigma: float = -1.0
 
 
 class Grammar(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ async def chat() -> Response:
         return json_response(_line(body, Output(), done=True, done_reason="unload"))
     _check(model, body)
     options = Options.merge(model, body.options)
+    options.report_ignored()
     loading = body.loading(model, options)
     if not body.messages:
         await loading.load(state().scheduler)

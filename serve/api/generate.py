@@ -72,6 +72,7 @@ async def generate() -> Response:
         return json_response(_line(body, "", done=True, done_reason="unload"))
     _check(model, body)
     options = Options.merge(model, body.options)
+    options.report_ignored()
     loading = body.loading(model, options)
     if not body.prompt:
         await loading.load(state().scheduler)

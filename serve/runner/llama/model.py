@@ -140,6 +140,12 @@ class Model:
         """Does this token end a generation?"""
         return bool(api.llama_vocab_is_eog(self._vocab, token))
 
+    def suppressed(self) -> list[int]:
+        """The tokens that the model file says must never be sampled."""
+        count = ctypes.c_int32()
+        tokens = api.llama_vocab_get_suppress_tokens(self._vocab, ctypes.byref(count))
+        return tokens[: count.value] if tokens else []
+
     def load_adapter(self, path: str) -> int:
         """A LoRA adapter's handle for Context.set_adapters; freed with the model."""
         pointer: int | None = api.llama_adapter_lora_init(self._pointer, os.fsencode(path))
