@@ -19,6 +19,7 @@ from modelkit.serve.api import (
     generate,
     models,
     ps,
+    rerank,
     show,
     status,
     transfer,
@@ -34,7 +35,7 @@ from modelkit.store import Store
 
 _log = logging.getLogger(__name__)
 
-_GROUPS = (status, models, show, ps, blobs, create, transfer, generate, chat, embed)
+_GROUPS = (status, models, show, ps, blobs, create, transfer, generate, chat, embed, rerank)
 
 
 class _ExactRule(QuartRule):

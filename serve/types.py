@@ -234,6 +234,13 @@ class Runner(Protocol):
         """Embed several texts in one batch. Raises InputTooLong when `truncate` is False."""
         ...
 
+    async def rerank(self, query: str, documents: list[str], *, truncate: bool = True) -> Embedding:
+        """Score each document against the query: rows of one number each, higher fits better.
+
+        Raises InputTooLong when `truncate` is False, UsageError for a model that does not rank.
+        """
+        ...
+
     async def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = True
     ) -> list[int]: ...

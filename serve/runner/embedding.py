@@ -1,4 +1,4 @@
-"""Texts to pooled vectors: several inputs, of several requests, in one batch."""
+"""Texts to pooled vectors, pairs of texts to scores: several inputs in one batch."""
 
 from __future__ import annotations
 
@@ -44,9 +44,42 @@ def tokenize_inputs(
 ) -> list[list[int]]:
     """The tokens of each text, special ones included and kept when a text is cut to n_ctx.
 
-    Raises InputTooLong when `truncate` is False; UsageError for a text without any token.
+    Raises InputTooLong when `truncate` is False; UsageError for a text without any token, and for
+    a model that only ranks.
     """
+    if model.pooling == "rank":
+        raise UsageError("a reranking model scores pairs of texts and has no embeddings")
     return [_tokenize(model, text, n_ctx, truncate) for text in inputs]
+
+
+def tokenize_pairs(
+    model: Model, query: str, documents: Sequence[str], *, n_ctx: int, truncate: bool
+) -> list[list[int]]:
+    """The tokens of the query with each document, the document cut so that both fit n_ctx.
+
+    Raises InputTooLong when they do not fit and `truncate` is False, or when the query alone does
+    not; UsageError for a model that does not rank.
+    """
+    if model.pooling != "rank":
+        raise UsageError(f"a {model.architecture} model of this kind cannot rank documents")
+    return [_fit_pair(model, query, document, n_ctx, truncate) for document in documents]
+
+
+def _fit_pair(model: Model, query: str, document: str, n_ctx: int, truncate: bool) -> list[int]:
+    tokens = model.tokenize_pair(query, document)
+    if len(tokens) <= n_ctx:
+        return tokens
+    words = model.tokenize(document, add_special=False, parse_special=False)
+    kept = len(words) - (len(tokens) - n_ctx)
+    if not truncate or kept < 1:
+        raise InputTooLong
+    # Cut text may be spelt with more tokens than the tokens it was cut from.
+    while len(tokens) > n_ctx and kept:
+        tokens = model.tokenize_pair(query, model.detokenize(words[:kept]))
+        kept -= 1
+    if len(tokens) > n_ctx:
+        raise InputTooLong
+    return tokens
 
 
 def _tokenize(model: Model, text: str, n_ctx: int, truncate: bool) -> list[int]:
@@ -72,15 +105,13 @@ class _Input(NamedTuple):
 class Embedder:
     """A context of its own for embeddings, so that a model can also generate meanwhile.
 
-    Raises EngineError for a model without embeddings, or without the memory for the context.
+    Raises EngineError when there is no memory for the context.
     """
 
     def __init__(
         self, model: Model, *, n_ctx: int, num_batch: int, threads: int, flash_attention: str
     ) -> None:
         pooling = model.pooling or ("last" if model.generates else "mean")
-        if pooling == "rank":
-            raise EngineError("a reranking model scores pairs of texts and has no embeddings")
         # Mean and cls need a text's every token in one go; the last token's vector does not.
         chunked = pooling == "last" and model.generates
         self._capacity = min(n_ctx, num_batch) if chunked else n_ctx

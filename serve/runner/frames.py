@@ -40,6 +40,15 @@ class Embed(msgspec.Struct, tag="embed"):
     truncate: bool
 
 
+class Rerank(msgspec.Struct, tag="rerank"):
+    """Answered with one row of scores per document."""
+
+    id: int
+    query: str
+    documents: list[str]
+    truncate: bool
+
+
 class Tokenize(msgspec.Struct, tag="tokenize"):
     id: int
     text: str
@@ -62,7 +71,7 @@ class Cancel(msgspec.Struct, tag="cancel"):
     id: int
 
 
-Command: TypeAlias = Load | Generate | Embed | Tokenize | Detokenize | GetStats | Cancel
+Command: TypeAlias = Load | Generate | Embed | Rerank | Tokenize | Detokenize | GetStats | Cancel
 
 
 class LoadProgress(msgspec.Struct, tag="progress"):

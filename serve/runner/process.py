@@ -20,12 +20,14 @@ from modelkit.serve.runner.frames import (
     GetStats,
     Load,
     LoadProgress,
+    Rerank,
     Text,
     Tokenize,
     Tokens,
     Vectors,
 )
 from modelkit.serve.runner.log import LogTail, logger
+from modelkit.serve.runner.watchdog import stalled
 from modelkit.serve.types import (
     Embedding,
     Finished,
@@ -55,6 +57,14 @@ _ENVIRONMENT = {
 _GRACE = 3.0  # seconds that a process which should end is given before it is killed
 
 
+class Crashed(EngineError):
+    """The process died while it loaded a model; `signal` is what ended it, 0 for an exit."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 def _ignore(*_: object) -> None:
     """The callback of those who do not care."""
 
@@ -72,8 +82,17 @@ async def _spawn(theirs: socket.socket) -> asyncio.subprocess.Process:
     )
 
 
+def _embedding(vectors: Vectors) -> Embedding:
+    rows = [array("f", row).tolist() for row in vectors.rows]
+    return Embedding(rows, vectors.prompt_tokens)
+
+
 class RunnerProcess:
-    """One model in one child process. Implements modelkit.serve.types.Runner."""
+    """One model in one child process. Implements modelkit.serve.types.Runner.
+
+    `died` is called with the reason when the process ends by itself or by the watchdog;
+    `answered` counts the requests that were answered to their end.
+    """
 
     info: LoadedModel
 
@@ -82,6 +101,11 @@ class RunnerProcess:
         self._log = LogTail()
         self._closing = False
         self._death = _DIED
+        self.died: Callable[[str], None] = _ignore
+        self.answered = 0
+        self._stall = ""
+        self._ready = False
+        self._watch: asyncio.Task[None] | None = None
         self._burial: asyncio.Task[None] | None = None
         self._heard: Callable[[], None] = _ignore
         self._channel = Channel(heard=lambda: self._heard(), lost=self._lost)
@@ -94,12 +118,15 @@ class RunnerProcess:
         options: LoadOptions,
         *,
         stall_timeout: float | None = 300.0,
+        patience: float | None = 300.0,
         progress: Callable[[float], None] = _ignore,
     ) -> RunnerProcess:
         """Start a process and load a model in it.
 
-        Raises UsageError for bad options, EngineError with llama.cpp's reason in one line, or when
-        the child gives no sign of life for `stall_timeout` seconds (None: wait for ever).
+        The process is killed when it has work and makes no progress for `patience` seconds (None:
+        never). Raises UsageError for bad options, EngineError with llama.cpp's reason in one line,
+        Crashed when the child dies, EngineError when it gives no sign of life for `stall_timeout`
+        seconds (None: wait for ever).
         """
         ours, theirs = socket.socketpair()
         try:
@@ -113,9 +140,13 @@ class RunnerProcess:
             loop = asyncio.get_running_loop()
             await loop.create_connection(lambda: runner._channel, sock=ours)
             runner.info = await runner._load(Load(files, options), stall_timeout, progress)
-        except BaseException:
+        except BaseException as error:
+            crash = runner._crash(error)
             await runner.close()
-            raise
+            raise crash or error
+        runner._ready = True
+        if patience is not None:
+            runner._watch = asyncio.create_task(runner._watch_over(patience))
         return runner
 
     @property
@@ -133,6 +164,7 @@ class RunnerProcess:
             while True:
                 event = await mailbox.get()
                 if isinstance(event, Finished):
+                    self.answered += 1
                     yield event
                     return
                 yield expect(event, Piece)
@@ -142,8 +174,16 @@ class RunnerProcess:
         with self._exchange() as (id_, mailbox):
             self._channel.send(Embed(id_, inputs, truncate))
             vectors = expect(await mailbox.get(), Vectors)
-        rows = [array("f", row).tolist() for row in vectors.rows]
-        return Embedding(rows, vectors.prompt_tokens)
+            self.answered += 1
+        return _embedding(vectors)
+
+    async def rerank(self, query: str, documents: list[str], *, truncate: bool = True) -> Embedding:
+        """See Runner.rerank."""
+        with self._exchange() as (id_, mailbox):
+            self._channel.send(Rerank(id_, query, documents, truncate))
+            vectors = expect(await mailbox.get(), Vectors)
+            self.answered += 1
+        return _embedding(vectors)
 
     async def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = True
@@ -169,6 +209,8 @@ class RunnerProcess:
         """Terminate the process, kill it if it does not end; open requests fail."""
         self._closing = True
         self._death = "the model was unloaded while it was answering"
+        if self._watch:
+            self._watch.cancel()
         await self._end_process()
         self._channel.close()
         await self._stderr
@@ -206,6 +248,18 @@ class RunnerProcess:
             self._heard = _ignore
         return expect(body, LoadedModel)
 
+    def _crash(self, error: BaseException) -> Crashed | None:
+        """The death of the process, if that is what a failed load means."""
+        if not isinstance(error, EngineError) or error.message != self._death:
+            return None
+        return Crashed(self._death, max(-(self._process.returncode or 0), 0))
+
+    async def _watch_over(self, patience: float) -> None:
+        """Kill the process when it stalls; its requests learn why when it is buried."""
+        with suppress(EngineError):  # it died, which is another's business
+            self._stall = await stalled(self._channel, self.stats, patience)
+            self._signal(signal.SIGKILL)
+
     def _lost(self) -> None:
         if not self._closing and self._burial is None:
             self._burial = asyncio.create_task(self._bury())
@@ -215,10 +269,11 @@ class RunnerProcess:
         await self._end_process()
         await self._stderr
         if not self._closing:
-            reason = self._log.reason(self._process.returncode)
+            reason = self._stall or self._log.reason(self._process.returncode)
             self._death = f"{_DIED}: {reason}"
-            if self._channel.busy:
+            if self._ready or self._channel.busy:
                 logger.error("runner %d died: %s\n%s", self.pid, reason, self._log.text())
+            self.died(reason)
         self._channel.fail(self._death)
 
     async def _end_process(self) -> None:

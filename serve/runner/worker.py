@@ -29,6 +29,7 @@ from modelkit.serve.runner.frames import (
     GetStats,
     Load,
     LoadProgress,
+    Rerank,
     Text,
     Tokenize,
     Tokens,
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelkit.serve.runner.engine import Engine
+    from modelkit.serve.runner.grammar.constraint import Constraint
+    from modelkit.serve.runner.grammar.grammars import Grammars
     from modelkit.serve.runner.loading import Loaded
+    from modelkit.serve.types import Grammar
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL = 0.05  # seconds
@@ -90,6 +94,7 @@ class Worker:
         self._loaded = loaded
         self._connection = connection
         self._engine = Engine(loaded, connection.send)
+        self._grammars: Grammars | None = None
         threading.Thread(target=_run, args=(self._engine,), daemon=True).start()
 
     def handle(self, command: Command) -> None:
@@ -103,7 +108,7 @@ class Worker:
         match command:
             case Generate():
                 self._generate(command)
-            case Embed():
+            case Embed() | Rerank():
                 self._embed(command)
             case Cancel() | GetStats():
                 self._engine.submit(command)
@@ -128,18 +133,29 @@ class Worker:
             self._loaded.model,
             n_ctx=options.num_ctx,
             shifts=options.shift and context.can_shift,
+            constraint=self._constraint(command.request.grammar),
         )
         self._engine.submit(sequence)
 
-    def _embed(self, command: Embed) -> None:
-        from modelkit.serve.runner.embedding import EmbeddingJob, tokenize_inputs
+    def _constraint(self, grammar: Grammar | None) -> Constraint | None:
+        """A grammar is compiled here, on the thread that reads commands: decoding goes on."""
+        from modelkit.serve.runner.grammar.grammars import Grammars
 
-        inputs = tokenize_inputs(
-            self._loaded.model,
-            command.inputs,
-            n_ctx=self._loaded.options.num_ctx,
-            truncate=command.truncate,
-        )
+        if grammar is None:
+            return None
+        self._grammars = self._grammars or Grammars(self._loaded.model)
+        return self._grammars.start(grammar)
+
+    def _embed(self, command: Embed | Rerank) -> None:
+        from modelkit.serve.runner.embedding import EmbeddingJob, tokenize_inputs, tokenize_pairs
+
+        model, n_ctx = self._loaded.model, self._loaded.options.num_ctx
+        if isinstance(command, Embed):
+            texts = command.inputs
+            inputs = tokenize_inputs(model, texts, n_ctx=n_ctx, truncate=command.truncate)
+        else:
+            query, texts = command.query, command.documents
+            inputs = tokenize_pairs(model, query, texts, n_ctx=n_ctx, truncate=command.truncate)
         self._engine.submit(EmbeddingJob(command.id, inputs))
 
 

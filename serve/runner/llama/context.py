@@ -132,11 +132,12 @@ class Context:
         return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
 
     def pooled(self, sequence: int) -> bytes:
-        """A sequence's pooled vector: n_embd native float32."""
+        """A sequence's pooled vector, native float32: n_embd values, or a reranker's n_scores."""
         pointer = api.llama_get_embeddings_seq(self._pointer, sequence)
         if not pointer:
             raise EngineError("llama.cpp returned no embedding")
-        return ctypes.string_at(pointer, 4 * self.model.n_embd)
+        ranks = api.llama_pooling_type(self._pointer) == api.LLAMA_POOLING_TYPE_RANK
+        return ctypes.string_at(pointer, 4 * (self.model.n_scores if ranks else self.model.n_embd))
 
     def sample(self, chain: SamplerChain, index: int) -> int:
         """Choose and accept a token from the logits of a batch index."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from typing import TYPE_CHECKING, Literal
 
 import llama_cpp.llama_cpp as api
@@ -59,6 +60,7 @@ class Model:
         self.add_bos: bool = api.llama_vocab_get_add_bos(self._vocab)
         self.bos: int = api.llama_vocab_bos(self._vocab)
         self.eos: int = api.llama_vocab_eos(self._vocab)
+        self.n_scores: int = api.llama_model_n_cls_out(self._pointer)
         self._pieces: list[bytes | None] = [None] * self.n_vocab
         self._buffer = ctypes.create_string_buffer(256)
 
@@ -103,6 +105,28 @@ class Model:
             raise EngineError(f"the model's tokenizer cannot encode a text of {len(raw)} bytes")
         return buffer[:count]
 
+    def tokenize_pair(self, query: str, document: str) -> list[int]:
+        """The tokens that a reranking model reads: by its own template if the file has one.
+
+        Otherwise both texts, with the begin, end and separator tokens that the vocabulary asks for.
+        """
+        template = api.llama_model_chat_template(self._pointer, b"rerank")
+        if template:
+            parts = re.split(r"(\{query\}|\{document\})", template.decode("utf-8", "replace"))
+            texts = {"{query}": query, "{document}": document}
+            text = "".join(texts.get(part, part) for part in parts)
+            return self.tokenize(text, add_special=False, parse_special=True)
+        separator = api.llama_vocab_sep(self._vocab)
+        closing = self.eos if self.eos >= 0 else separator
+        begin = [self.bos] if self.add_bos else []
+        end = [closing] if api.llama_vocab_get_add_eos(self._vocab) else []
+        between = [separator] if api.llama_vocab_get_add_sep(self._vocab) else []
+        first, second = (
+            self.tokenize(text, add_special=False, parse_special=False)
+            for text in (query, document)
+        )
+        return [*begin, *first, *end, *between, *second, *(end or between)]
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of tokens, special ones included; raises UsageError for unknown tokens."""
         self.check(tokens)
@@ -131,6 +155,34 @@ class Model:
             count = api.llama_token_to_piece(self._vocab, token, self._buffer, size, 0, True)
             piece = self._pieces[token] = self._buffer.raw[:count] if count > 0 else b""
         return piece
+
+    def pieces(self) -> list[bytes]:
+        """The bytes of every token; unlike `piece` safe on any thread, beside a running decode."""
+        size = 64 * 1024
+        buffer = ctypes.create_string_buffer(size)
+        read = api.llama_token_to_piece
+        counts = (read(self._vocab, t, buffer, size, 0, True) for t in range(self.n_vocab))
+        return [ctypes.string_at(buffer, max(count, 0)) for count in counts]
+
+    def is_special(self, token: int) -> bool:
+        """A control token, or another that marks structure, such as <think>: never plain text."""
+        kind = api.llama_vocab_get_attr(self._vocab, token)
+        if kind & (api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN):
+            return True
+        text = api.llama_vocab_get_text(self._vocab, token)
+        marked = text.startswith(b"<") and text.endswith(b">")
+        return marked and bool(kind & api.LLAMA_TOKEN_ATTR_USER_DEFINED)
+
+    @property
+    def vocabulary_address(self) -> int:
+        """The vocabulary, for another native library; valid as long as the model."""
+        return int(self._vocab)
+
+    @property
+    def tokenize_address(self) -> int:
+        """llama_tokenize itself, for another native library."""
+        address = ctypes.cast(api._lib.llama_tokenize, ctypes.c_void_p).value
+        return address or 0
 
     def spelling(self, token: int) -> str:
         """A special token as text, empty when the vocabulary has none (a negative id)."""

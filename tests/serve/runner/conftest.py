@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import gguf
 import pytest
 
 from modelkit.convert import convert
@@ -35,6 +36,12 @@ def chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bert(tmp_path_factory.mktemp("bert") / "bert.gguf")
+
+
+@pytest.fixture(scope="session")
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ranker") / "ranker.gguf"
+    return write_bert(path, pooling=gguf.PoolingType.RANK)
 
 
 @pytest.fixture

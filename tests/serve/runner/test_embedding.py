@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 import pytest
 
-from modelkit.errors import EngineError, UsageError
+from modelkit.errors import UsageError
 from modelkit.serve.types import Generation, InputTooLong, Piece, Sampling
 from tests.serve.runner.conftest import Start, collect
 from tests.serve.runner.tiny import BERT_CTX, write_bert
@@ -51,9 +51,9 @@ async def test_the_file_decides_the_pooling(
     assert (await mean.embed(text)).vectors != (await other.embed(text)).vectors
 
 
-async def test_a_reranker_has_no_embeddings(start: Start, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="a reranking model scores pairs of texts"):
-        await start(write_bert(tmp_path / "rank.gguf", pooling=gguf.PoolingType.RANK))
+async def test_a_reranker_has_no_embeddings(start: Start, ranker: Path) -> None:
+    with pytest.raises(UsageError, match="a reranking model scores pairs of texts"):
+        await (await start(ranker)).embed(["a cat"])
 
 
 async def test_more_texts_than_one_batch_holds_keep_their_order(start: Start, bert: Path) -> None:

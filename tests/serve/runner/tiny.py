@@ -89,6 +89,9 @@ def write_bert(path: Path, *, pooling: gguf.PoolingType = gguf.PoolingType.MEAN)
         affine(f"{block}.ffn_down", embd, feed)
         affine(f"{block}.attn_output_norm", embd)
         affine(f"{block}.layer_output_norm", embd)
+    if pooling is gguf.PoolingType.RANK:
+        affine("cls", embd, embd)
+        affine("cls.output", 1, embd)
     return _close(writer, path)
 
 
