@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from modelkit.errors import EngineError
 from modelkit.serve.runner.embedding import Embedder, EmbeddingJob
 from modelkit.serve.runner.frames import Answer, Body, Cancel, Failure, GetStats
-from modelkit.serve.runner.llama.batch import Batch
 from modelkit.serve.runner.sequence import Sequence
+from modelkit.serve.runner.steps import Stepper
 from modelkit.serve.types import Finished, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.loading import Loaded
 
 Work: TypeAlias = Sequence | EmbeddingJob | Cancel | GetStats
@@ -39,11 +38,11 @@ class Engine:
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
         self._free_slots = deque(range(loaded.options.num_parallel))
-        self._batch = Batch(loaded.options.num_batch)
+        context, options = loaded.context, loaded.options
+        self._stepper = context and Stepper(context, options.num_batch, loaded.drafter)
         # An encoder needs it at once; other models seldom do, and it costs memory.
         self._embedder = None if loaded.context else self._new_embedder()
         self._jobs: dict[int, EmbeddingJob] = {}
-        self._decoded = 0
 
     def submit(self, work: Work) -> None:
         """Hand over work from any thread; it takes effect between two steps."""
@@ -54,8 +53,8 @@ class Engine:
         while True:
             self._receive()
             self._admit()
-            if self._running and self._loaded.context:
-                self._step(self._loaded.context)
+            if self._running and self._stepper:
+                self._step(self._stepper)
             if self._jobs:
                 self._embed()
             if self._answers:
@@ -87,7 +86,7 @@ class Engine:
         return Stats(
             active=len(self._running),
             waiting=len(self._waiting) + len(self._jobs),
-            decoded=self._decoded,
+            decoded=self._stepper.decoded if self._stepper else 0,
         )
 
     def _cancel(self, id_: int) -> None:
@@ -109,51 +108,24 @@ class Engine:
     def _retire(self, sequence: Sequence) -> None:
         if self._loaded.context:
             self._loaded.context.remove(sequence.slot)
+        if self._loaded.drafter:
+            self._loaded.drafter.release(sequence.slot)
         sequence.free()
         self._running.remove(sequence)
         self._free_slots.append(sequence.slot)
 
-    def _step(self, context: Context) -> None:
-        """One batch: the next token of all that write, then equal shares for all that read."""
-        self._batch.clear()
-        outputs = self._pack_written(context) + self._pack_prompts()
+    def _step(self, stepper: Stepper) -> None:
         try:
-            context.decode(self._batch)
+            outcomes = stepper.step(self._running)
         except EngineError as error:
             self._fail_running(error.message)
             return
-        self._decoded += len(self._batch)
-        for sequence, index in outputs:
-            events = sequence.accept(context, index)
+        for sequence, events, failure in outcomes:
             self._answers.extend(Answer(sequence.id, event) for event in events)
-            if events and isinstance(events[-1], Finished):
+            if failure:
+                self._answer(sequence.id, Failure("engine", failure.message))
+            if failure or (events and isinstance(events[-1], Finished)):
                 self._retire(sequence)
-
-    def _pack_written(self, context: Context) -> list[tuple[Sequence, int]]:
-        outputs = []
-        for sequence in self._running:
-            if sequence.unread:
-                continue
-            sequence.shift(context)
-            index = self._batch.add(sequence.next_token, sequence.position, sequence.slot)
-            sequence.position += 1
-            outputs.append((sequence, index))
-        return outputs
-
-    def _pack_prompts(self) -> list[tuple[Sequence, int]]:
-        outputs = []
-        readers = [sequence for sequence in self._running if sequence.unread]
-        for place, sequence in enumerate(readers):
-            # The batch has room for all sequences, so the share is never 0.
-            room = (self._batch.capacity - len(self._batch)) // (len(readers) - place)
-            part = sequence.prompt[sequence.read : sequence.read + room]
-            last = self._batch.extend(part, sequence.position, sequence.slot)
-            sequence.read += len(part)
-            sequence.position += len(part)
-            if not sequence.unread:
-                self._batch.want_output(last)
-                outputs.append((sequence, last))
-        return outputs
 
     def _fail_running(self, message: str) -> None:
         """All running sequences were in the batch that failed, so none can go on."""

@@ -21,22 +21,26 @@ from modelkit.serve.types import LoadedModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modelkit.serve.runner.speculation.drafter import Drafter
     from modelkit.serve.types import LoadOptions, ModelFiles
 
 # The smallest context in which a prompt, its kept head and one new token have room.
 _MIN_CTX = 4
+# Tokens that a draft model guesses at a time unless the options say otherwise.
+DEFAULT_GUESSES = 4
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """A model, its adapters' handles, and the options as they hold for it.
 
-    context is None for an encoder, which can only embed.
+    context is None for an encoder, which can only embed; drafter when nothing guesses ahead.
     """
 
     model: Model
     adapters: list[int]
     context: Context | None
     options: LoadOptions
+    drafter: Drafter | None = None
 
     def info(self) -> LoadedModel:
         model = self.model
@@ -69,13 +73,40 @@ def load(
     )
     options = _resolve(options, model.n_ctx_train)
     adapters = [model.load_adapter(path) for path in files.adapters]
-    context = _context(model, options) if model.generates else None
-    if context and adapters:
+    if not model.generates:
+        return Loaded(model, adapters, None, options)
+    drafter = _drafter(files.draft, model, options)
+    context = _context(model, options, drafter.most if drafter else 0)
+    if adapters:
         context.set_adapters(adapters)
-    return Loaded(model, adapters, context, options)
+    return Loaded(model, adapters, context, options, drafter)
 
 
-def _context(model: Model, options: LoadOptions) -> Context:
+def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter | None:
+    """Raises EngineError for a draft model that does not fit the model."""
+    from modelkit.serve.runner.speculation.draft import DraftModel, check_pair
+    from modelkit.serve.runner.speculation.drafter import Drafter
+
+    default = DEFAULT_GUESSES if draft else 0
+    most = default if options.draft_num_predict is None else options.draft_num_predict
+    if most < 1 or not model.rewinds:
+        return None
+    if draft is None:
+        return Drafter(most)
+    small = Model(draft, model.log, gpu_layers=options.num_gpu, main_gpu=options.main_gpu)
+    check_pair(model, small)
+    ahead = DraftModel(
+        small,
+        n_ctx=options.num_ctx,
+        num_batch=options.num_batch,
+        num_parallel=options.num_parallel,
+        threads=options.num_thread,
+        flash_attention=options.flash_attention,
+    )
+    return Drafter(most, ahead)
+
+
+def _context(model: Model, options: LoadOptions, most_guesses: int) -> Context:
     # One pool of cells for all sequences, as large as all of them together may become: a sequence
     # that was admitted can always go on, and sequences will be able to share a prefix.
     return Context(
@@ -86,6 +117,7 @@ def _context(model: Model, options: LoadOptions) -> Context:
         n_threads=options.num_thread,
         cache_type=options.kv_cache_type,
         flash_attention=options.flash_attention,
+        max_outputs=options.num_parallel * (1 + most_guesses),
     )
 
 

@@ -1,20 +1,29 @@
-"""One running request: where it is in its prompt, what it has said, when it is done."""
+"""One running request: which of its tokens the cache holds, what it has said, when it is done."""
 
 from __future__ import annotations
 
+from collections import deque
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from modelkit.errors import UsageError
 from modelkit.serve.runner.sampling import build_chain, logprobs
-from modelkit.serve.runner.text import TextStream
+from modelkit.serve.runner.transcript import Transcript
 from modelkit.serve.runner.window import Window
 from modelkit.serve.types import Finished, Piece
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence as Run
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from modelkit.serve.runner.grammar.constraint import Constraint
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.llama.model import Model
-    from modelkit.serve.types import Generation, TokenLogprob
+    from modelkit.serve.types import Generation
+
+Event: TypeAlias = Piece | Finished
 
 # A request without a limit still ends: this many times its context.
 _PREDICT_CONTEXTS = 10
@@ -23,15 +32,21 @@ _PREDICT_CONTEXTS = 10
 class Sequence:
     """A prompt being read, then a text being written, in one slot of the cache.
 
-    The decode loop moves `position` (tokens in the cache) and hands every sampled token to accept.
+    `tokens` is all of it, less what a shift of the context dropped; the cache holds the first
+    `position` of them. The decode loop reads the others, then calls `accept` for what comes next.
     """
 
     def __init__(
-        self, id_: int, request: Generation, model: Model, *, n_ctx: int, shifts: bool
+        self,
+        id_: int,
+        request: Generation,
+        model: Model,
+        *,
+        n_ctx: int,
+        shifts: bool,
+        constraint: Constraint | None = None,
     ) -> None:
         """Raises PromptTooLong, or UsageError for a prompt that cannot be read at all."""
-        if request.grammar is not None:
-            raise UsageError("this runner cannot constrain its output to a schema or grammar")
         sampling = request.sampling
         prompt = _prompt(request, model)
         self.id = id_
@@ -42,92 +57,162 @@ class Sequence:
             add_bos=model.add_bos,
             shifts=shifts,
         )
-        self.prompt = self.window.fit(prompt, truncate=request.truncate)
+        self._prompt = self.window.fit(prompt, truncate=request.truncate)
+        self.tokens = list(self._prompt)
         self.slot = -1
-        self.read = 0
         self.position = 0
-        self.next_token = -1
+        self.writes = False
         self._model = model
-        self._text = TextStream(sampling.stop)
-        self._chain = build_chain(sampling, n_vocab=model.n_vocab, n_ctx=n_ctx, prompt=self.prompt)
+        self._constraint = constraint
+        self._transcript = Transcript(sampling.stop)
+        self._chain = build_chain(sampling, model, n_ctx=n_ctx, prompt=self._prompt)
         self._limit = _limit(sampling.num_predict, n_ctx)
         self._top = request.logprobs
-        self._logprobs: list[tuple[int, TokenLogprob]] = []
         self._written: list[int] = []
-        self._sampled = 0
+        # What the grammar says must come next and is not in `tokens` yet.
+        self._forced: deque[int] = deque()
+        self._count = 0
+        self._reason: Literal["stop", "length"] | None = None
         self._started = self._first = 0
 
     @property
-    def unread(self) -> int:
-        """Prompt tokens that are not in the cache yet."""
-        return len(self.prompt) - self.read
+    def pending(self) -> int:
+        """How many tokens are not in the cache yet; at least one until the sequence is done."""
+        return len(self.tokens) - self.position
+
+    @property
+    def room(self) -> int:
+        """How many positions of the context are free."""
+        return self.window.n_ctx - self.position
+
+    @property
+    def most_guesses(self) -> int:
+        """How many guessed tokens it has use for: less than it may still write."""
+        if self._forced:
+            return 0
+        return max(min(self._limit - self._count - 1, self.window.n_ctx - len(self.tokens)), 0)
+
+    def permitted(self, guesses: Run[int]) -> int:
+        """How many of these the grammar allows to come next."""
+        return self._constraint.allows(guesses) if self._constraint else len(guesses)
 
     def start(self, slot: int) -> None:
         """The sequence got a slot of the cache; its clock starts."""
         self.slot = slot
         self._started = monotonic_ns()
 
-    def accept(self, context: Context, index: int) -> list[Piece | Finished]:
-        """Sample from the logits of a batch index; the events that follow, the last one last."""
-        if not self._first:
-            self._first = monotonic_ns()
-        if self._limit == 0:
-            return [self._finish("length")]
-        token = context.sample(self._chain, index)
-        self._sampled += 1
-        if self._model.ends(token):
-            return [*self._flush(), self._finish("stop")]
-        self._written.append(token)
-        self.next_token = token
-        start = self._text.length
-        text = self._text.feed(self._model.piece(token))
-        if self._top >= 0:
-            entry = logprobs(context.logits(index), token, self._top, self._model.piece)
-            self._logprobs.append((start, entry))
-        events: list[Piece | Finished] = [self._piece(text)] if text else []
-        if self._text.stopped:
-            return [*events, self._finish("stop")]
-        if self._sampled >= self._limit or self._is_full():
-            return [*events, *self._flush(), self._finish("length")]
-        return events
+    def prepare(self) -> None:
+        """It samples after the next decode: what the grammar allows there can be computed now."""
+        if self._constraint and not self._forced:
+            self._constraint.prepare()
 
-    def shift(self, context: Context) -> None:
+    def accept(self, context: Context, indices: Run[int], guesses: Run[int] = ()) -> list[Event]:
+        """Sample what comes next, as far as the guesses were right; the events that follow.
+
+        All of `tokens` and the guesses after them have been decoded. `indices` are the batch
+        indices of the last token and of each guess. Afterwards `position` counts the cached tokens
+        that belong to the sequence. Raises EngineError when the grammar cannot go on.
+        """
+        if not self.writes:
+            self.writes = True
+            self._first = monotonic_ns()
+            if self._limit == 0:
+                self._reason = "length"
+        decoded = self.position = len(self.tokens)
+        while self._reason is None:
+            self._write(context, indices[self.position - decoded])
+            written = self.tokens[decoded:]
+            self.position = decoded + _agreement(written, guesses)
+            if self.pending:
+                break
+        events: list[Event] = [*self._transcript.take()]
+        return [*events, self._finish(self._reason)] if self._reason else events
+
+    def shift(self, context: Context) -> bool:
         """Make room when the context is full: drop the older half of what need not be kept."""
-        if self.position < self.window.n_ctx:
-            return
-        discard = self.window.discard(self.position)
-        context.shift(self.slot, self.window.keep, discard, self.position)
+        if self.room > 0:
+            return False
+        keep, discard = self.window.keep, self.window.discard(self.position)
+        context.shift(self.slot, keep, discard, self.position)
+        del self.tokens[keep : keep + discard]
         self.position -= discard
+        return True
 
     def free(self) -> None:
-        """Give back what llama.cpp allocated for the sequence."""
+        """Give back what llama.cpp and the grammar hold for the sequence."""
         self._chain.free()
+        if self._constraint:
+            self._constraint.free()
+
+    def _write(self, context: Context, index: int) -> None:
+        """One token from the logits of a batch index, and those that the grammar has follow it.
+
+        An entry of logprobs needs the logits of its place. So when they are wanted the forced
+        tokens are decoded one by one like sampled ones; otherwise they are all read in one go.
+        """
+        logits = context.logits(index).copy() if self._top >= 0 else None
+        self._say(self._choose(context, index), logits)
+        while self._forced and logits is None and self._reason is None:
+            self._say(self._next_forced(), None)
+        ended = self._constraint and not self._forced and self._constraint.complete
+        if ended and self._reason is None:
+            self._end("stop")
+
+    def _choose(self, context: Context, index: int) -> int:
+        if self._forced:
+            return self._next_forced()
+        if not self._constraint:
+            return context.sample(self._chain, index)
+        self._constraint.mask(context.logits(index))
+        token = context.sample(self._chain, index)
+        self._forced.extend(self._constraint.accept(token))
+        return token
+
+    def _next_forced(self) -> int:
+        token = self._forced.popleft()
+        self._chain.accept(token)
+        return token
+
+    def _say(self, token: int, logits: npt.NDArray[np.float32] | None) -> None:
+        self._count += 1
+        if self._model.ends(token):
+            self._end("stop")
+            return
+        self._written.append(token)
+        self.tokens.append(token)
+        piece = self._model.piece
+        entry = None if logits is None else logprobs(logits, token, self._top, piece)
+        self._transcript.say(piece(token), entry)
+        if self._transcript.stopped:
+            self._reason = "stop"
+        elif self._count >= self._limit or self._is_full():
+            self._end("length")
 
     def _is_full(self) -> bool:
-        return self.position >= self.window.n_ctx and not self.window.shifts
+        """The token that was said last needs no position: nothing comes after it."""
+        return len(self.tokens) > self.window.n_ctx and not self.window.shifts
 
-    def _piece(self, text: str) -> Piece:
-        if not self._logprobs:
-            return Piece(text)
-        end = self._text.emitted
-        sent = [entry for start, entry in self._logprobs if start < end]
-        self._logprobs = [pair for pair in self._logprobs if pair[0] >= end]
-        return Piece(text, sent)
-
-    def _flush(self) -> list[Piece]:
-        text = self._text.flush()
-        left = [entry for _, entry in self._logprobs]
-        return [Piece(text, left)] if text or left else []
+    def _end(self, reason: Literal["stop", "length"]) -> None:
+        self._transcript.end()
+        self._reason = reason
 
     def _finish(self, reason: Literal["stop", "length"]) -> Finished:
         return Finished(
             reason=reason,
-            prompt_tokens=len(self.prompt),
+            prompt_tokens=len(self._prompt),
             prompt_ns=self._first - self._started,
-            tokens=self._sampled,
+            tokens=self._count,
             ns=monotonic_ns() - self._first,
-            context=self.prompt + self._written,
+            context=self._prompt + self._written,
         )
+
+
+def _agreement(written: Run[int], guesses: Run[int]) -> int:
+    """How many of the guesses were written indeed."""
+    for place, (token, guess) in enumerate(zip(written, guesses, strict=False)):
+        if token != guess:
+            return place
+    return min(len(written), len(guesses))
 
 
 def _prompt(request: Generation, model: Model) -> list[int]:

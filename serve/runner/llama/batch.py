@@ -42,13 +42,13 @@ class Batch:
     def clear(self) -> None:
         self._length = 0
 
-    def add(self, token: int, position: int, sequence: int) -> int:
-        """Append one token whose logits are wanted; returns its index."""
+    def add(self, token: int, position: int, sequence: int, *, output: bool = True) -> int:
+        """Append one token, by default one whose logits are wanted; returns its index."""
         index = self._length
         self._tokens[index] = token
         self._positions[index] = position
         self._sequences[index] = sequence
-        self._outputs[index] = 1
+        self._outputs[index] = output
         self._length = index + 1
         return index
 

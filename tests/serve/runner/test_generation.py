@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -182,9 +183,19 @@ async def test_an_empty_prompt_without_special_tokens_is_refused(start: Start, l
         await collect(runner, Generation("", _greedy(1), add_special=False))
 
 
-async def test_a_constraint_is_refused_rather_than_ignored(start: Start, llama: Path) -> None:
-    request = Generation("ba", _greedy(1), grammar=Grammar("json"))
-    with pytest.raises(UsageError, match="cannot constrain its output"):
+async def test_an_answer_keeps_to_its_grammar(start: Start, llama: Path) -> None:
+    runner = await start(llama)
+    grammar = Grammar("regex", "(ba|de){3}, done[.]")
+    hot = Sampling(temperature=5.0, seed=1)
+    text, finished = await collect(runner, Generation("ba be", hot, grammar=grammar))
+    assert re.fullmatch(grammar.source, text)
+    assert finished.reason == "stop"
+    assert await runner.detokenize(finished.context[finished.prompt_tokens :]) == text
+
+
+async def test_a_grammar_that_cannot_be_read_is_refused(start: Start, llama: Path) -> None:
+    request = Generation("ba", _greedy(1), grammar=Grammar("regex", "(ba"))
+    with pytest.raises(UsageError, match="regular expression"):
         await collect(await start(llama), request)
 
 
