@@ -29,6 +29,7 @@ class Loading:
             model=str(self.model.gguf_path),
             adapters=[str(path) for path in self.model.adapters],
             projectors=[str(path) for path in self.model.projectors],
+            draft=next((str(path) for path in reversed(self.model.drafts)), None),
         )
 
     def lease(self, scheduler: Scheduler) -> AbstractAsyncContextManager[Runner]:
