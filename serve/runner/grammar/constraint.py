@@ -42,7 +42,8 @@ class Constraint:
 
     def mask(self, logits: npt.NDArray[np.float32]) -> None:
         """Set the logits (n_vocab) of all tokens that may not come next to -inf, in place."""
-        self.prepare()
+        if self._coming is None:
+            self._compute()
         self._settle()
         self._mask.apply(logits)
 

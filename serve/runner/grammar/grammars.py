@@ -17,6 +17,7 @@ from modelkit.serve.runner.grammar.vocabulary import build_tokenizer
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
+    from llguidance._lib import JsonCompileOptions
 
     from modelkit.serve.runner.llama.model import Model
     from modelkit.serve.types import Grammar
@@ -28,12 +29,21 @@ _MAX_LEXER_STATES = 50_000
 _MAX_REASON = 400
 
 # No \uXXXX: every string then has one spelling, so a property cannot hide behind another one.
-_STRINGS = {"json_allowed_escapes": 'nrbtf\\"', "lenient": False, "coerce_one_of": False}
+_STRINGS: JsonCompileOptions = {
+    "json_allowed_escapes": 'nrbtf\\"',
+    "lenient": False,
+    "coerce_one_of": False,
+}
 # An answer to a schema is compact: from a key's first quote to its value all is forced, and what is
 # forced is not sampled but read at the speed of a prompt.
-_COMPACT = {**_STRINGS, "whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+_COMPACT: JsonCompileOptions = {
+    **_STRINGS,
+    "whitespace_flexible": False,
+    "item_separator": ",",
+    "key_separator": ":",
+}
 # Without a schema nothing is forced and a model writes as it is used to, though never blanks alone.
-_RELAXED = {**_STRINGS, "whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
+_RELAXED: JsonCompileOptions = {**_STRINGS, "whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
 
 _LARK_TOKENS = re.compile(
     r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\\n])+/|//[^\n]*|#[^\n]*|(?P<json>%json\s*)'

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from modelkit.errors import UsageError
 
 _LINE_ENDS = r"\n\r\u2028\u2029"
+# llguidance lets quotes and backslashes into a set that has all control characters, as [^"] does.
+# NUL, which no answer can contain, is therefore taken out of every set.
+_NUL = r"\x00"
 
 
 class _Class(NamedTuple):
@@ -28,7 +31,7 @@ _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
 for _letter, (_all, _any) in list(_CLASSES.items()):
     _CLASSES[_letter.upper()] = _Class(f"[^{_any[1:]}", f"[^{_all[1:]}")
 
-_CONTROLS = {"n": r"\n", "r": r"\r", "t": r"\t", "f": r"\x0C", "v": r"\x0B", "0": r"\x00"}
+_CONTROLS = {"n": r"\n", "r": r"\r", "t": r"\t", "f": r"\x0C", "v": r"\x0B", "0": _NUL}
 _HEX = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}")
 _PROPERTY = re.compile(r"[pP]\{[A-Za-z_=]+\}")
 _REPEAT = re.compile(r"\{\d+(,\d*)?\}")
@@ -80,7 +83,10 @@ class _Translator:
         match self._source[self._at]:
             case "\\":
                 self._at += 1
-                return self._escape(negated=False)
+                escaped = self._escape(negated=False)
+                if escaped in {_NUL, r"\u{0}"}:
+                    raise self._refuse("NUL")
+                return _without_nul(escaped) if escaped.startswith(("[", r"\p", r"\P")) else escaped
             case "[":
                 self._at += 1
                 return self._set()
@@ -96,7 +102,7 @@ class _Translator:
             case ".":
                 self._at += 1
                 self._exact = False
-                return f"[^{_LINE_ENDS}]"
+                return f"[^{_LINE_ENDS}{_NUL}]"
             case "]" | "}":
                 return "\\" + self._next()
             case _:
@@ -146,7 +152,7 @@ class _Translator:
             if not character:
                 raise self._refuse("a set without end")
             parts.append(self._member(character, negated=negated, first=not parts))
-        return f"[{'^' if negated else ''}{''.join(parts)}]"
+        return _without_nul(f"[{'^' if negated else ''}{''.join(parts)}]")
 
     def _member(self, character: str, *, negated: bool, first: bool) -> str:
         if character == "\\":
@@ -161,3 +167,7 @@ class _Translator:
                 raise self._refuse("a range that ends with a class or a hyphen")
             return "\\-" if first or last else "-"
         return f"\\{character}" if character in "[&~^" else character
+
+
+def _without_nul(members: str) -> str:
+    return f"[{members}&&[^{_NUL}]]"
