@@ -6,7 +6,7 @@ SOURCES := modelkit grammar registry serve tests scripts bench fixtures
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 300
 
-.PHONY: help setup system demo check format test test-oracle fuzz bench clean
+.PHONY: help setup system demo check format test test-oracle fuzz bench bench-engine tinychat clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,18 @@ fuzz: setup ## damaged Modelfiles and templates, FUZZ_SECONDS each (300)
 
 bench: setup ## measure speed and memory against peers in the same run
 	@for script in $(filter-out bench/timing.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+TINYCHAT := $(ORACLE)/python -m fixtures.tinychat
+
+tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (about 80 minutes)
+	$(TINYCHAT).tokenizer
+	$(TINYCHAT).train
+	$(TINYCHAT).draft
+	$(TINYCHAT).lora
+	$(TINYCHAT).evaluate
+
+bench-engine: setup ## compare the engine with llama-server (compiles it once: 6 minutes)
+	$(BIN)/python -m bench.engine $(ARGS)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-oracle .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

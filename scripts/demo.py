@@ -29,6 +29,20 @@ DOCUMENTED = (
     0.008599704, 0.105441414, -0.025878139, 0.12958129, 0.031952348,
 )  # fmt: skip
 TOLERANCE = 5e-5
+TINYCHAT = ROOT / "fixtures" / "tinychat" / "Modelfile"
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather in a city",
+        "parameters": {
+            "type": "object",
+            "required": ["city"],
+            "properties": {"city": {"type": "string", "description": "The city"}},
+        },
+    },
+}
+FORECAST = {"city": "Lisbon", "temperature": 21, "sky": "sunny"}
 POLICY = {
     "default": [{"type": "reject"}],
     "transports": {"docker": {"REGISTRY": [{"type": "sigstoreSigned", "keyPath": "KEY"}]}},
@@ -105,23 +119,50 @@ class Demo:
         check(answer["prompt_eval_count"] == 8, "prompt_eval_count is 8")
 
     def chat(self) -> None:
-        """Stream a chat with a tiny model of random weights."""
-        title("Chat with a tiny llama (random weights: the words mean nothing yet)")
-        (self.folder / "Tiny").write_text(
-            f"FROM {ROOT / 'fixtures' / 'tiny_llama'}\nSYSTEM You are tiny.\nPARAMETER seed 7\n"
+        """Chat with a model that the repository trained: an answer, a sum, a tool."""
+        title("Chat with Tinychat, which this repository trained from nothing")
+        self.run(f"modelkit build -f {TINYCHAT} -t tinychat")
+        question = "What is the capital of Norway?"
+        check("Oslo" in self.say({"role": "user", "content": question})["content"], "the capital")
+        thought = self.say({"role": "user", "content": "What is 27 + 48?"})
+        check("75" in thought["content"] and bool(thought["thinking"]), "a sum, thought through")
+        self.use_a_tool()
+
+    def use_a_tool(self) -> None:
+        """The model asks for a tool, gets its result, and answers with it."""
+        title("Let it use a tool")
+        asked = {"role": "user", "content": "What is the weather in Lisbon?"}
+        called = self.say(asked, tools=[WEATHER])
+        calls = [call["function"] for call in called["tool_calls"]]
+        check(
+            [(call["name"], call["arguments"]) for call in calls]
+            == [("get_weather", {"city": "Lisbon"})],
+            "it calls get_weather with the city",
         )
-        self.run("modelkit build -f Tiny -t tiny")
-        print("$ POST /api/chat, streamed")
-        message = {"role": "user", "content": "Hello!"}
-        body = {"model": "tiny", "messages": [message], "options": {"num_predict": 24}}
-        pieces = 0
+        result = {"role": "tool", "tool_name": "get_weather", "content": json.dumps(FORECAST)}
+        final = self.say(asked, called, result, tools=[WEATHER])
+        check(all(str(value) in final["content"] for value in FORECAST.values()), "it says so")
+
+    def say(self, *messages: dict[str, Any], tools: list[Any] | None = None) -> dict[str, Any]:
+        """POST /api/chat, streamed and printed; the whole message the model wrote."""
+        body = {"model": "tinychat", "messages": messages, "tools": tools or []}
+        for message in messages[-1:]:
+            print(f"{message['role']:>9}: {message['content']}")
+        whole: dict[str, Any] = {"role": "assistant", "content": "", "thinking": ""}
+        whole["tool_calls"] = []
         with self.open("/api/chat", body) as response:
             for line in response:
-                event = json.loads(line)
-                print(event["message"]["content"], end="", flush=True)
-                pieces += 1
-        print(f"\n[{pieces} events, {event['eval_count']} tokens, {event['done_reason']}]")
-        check(event["done"] and pieces > 2, "the answer was streamed")
+                part = json.loads(line)["message"]
+                whole["content"] += part["content"]
+                whole["thinking"] += part.get("thinking", "")
+                whole["tool_calls"] += part.get("tool_calls", [])
+        if whole["thinking"]:
+            print(f"    thinks: {whole['thinking'].strip()}")
+        for call in whole["tool_calls"]:
+            print(f"     calls: {json.dumps(call['function'])}")
+        if whole["content"]:
+            print(f"  tinychat: {whole['content']}")
+        return whole
 
     def refuse(self, registry: str) -> None:
         """Push an unsigned model; the pull must be refused."""
