@@ -29,11 +29,15 @@ T = TypeVar("T")
 
 
 class Channel(asyncio.Protocol):
-    """The server's end of the socket. `heard` is called for every answer, `lost` at its end."""
+    """The server's end of the socket. `heard` is called for all that comes, `lost` at its end.
+
+    `received` counts the times that something came.
+    """
 
     def __init__(self, heard: Callable[[], None], lost: Callable[[], None]) -> None:
         self._heard = heard
         self._lost = lost
+        self.received = 0
         self._frames = FrameBuffer()
         self._ids = count()
         # A request is here until its last answer has come.
@@ -76,6 +80,7 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard()
+        self.received += 1
         for frame in self._frames.feed(data):
             answer = decode_answer(frame)
             more = isinstance(answer.body, Piece | LoadProgress)

@@ -60,8 +60,9 @@ _GRACE = 3.0  # seconds that a process which should end is given before it is ki
 class Crashed(EngineError):
     """The process died while it loaded a model; `signal` is what ended it, 0 for an exit."""
 
-    def __init__(self, message: str, signal: int) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str, signal: int) -> None:
+        super().__init__(f"{_DIED}: {reason}")
+        self.reason = reason
         self.signal = signal
 
 
@@ -101,6 +102,7 @@ class RunnerProcess:
         self._log = LogTail()
         self._closing = False
         self._death = _DIED
+        self._reason = ""
         self.died: Callable[[str], None] = _ignore
         self.answered = 0
         self._stall = ""
@@ -143,7 +145,9 @@ class RunnerProcess:
         except BaseException as error:
             crash = runner._crash(error)
             await runner.close()
-            raise crash or error
+            if crash:
+                raise crash from None
+            raise
         runner._ready = True
         if patience is not None:
             runner._watch = asyncio.create_task(runner._watch_over(patience))
@@ -252,7 +256,7 @@ class RunnerProcess:
         """The death of the process, if that is what a failed load means."""
         if not isinstance(error, EngineError) or error.message != self._death:
             return None
-        return Crashed(self._death, max(-(self._process.returncode or 0), 0))
+        return Crashed(self._reason, max(-(self._process.returncode or 0), 0))
 
     async def _watch_over(self, patience: float) -> None:
         """Kill the process when it stalls; its requests learn why when it is buried."""
@@ -270,7 +274,7 @@ class RunnerProcess:
         await self._stderr
         if not self._closing:
             reason = self._stall or self._log.reason(self._process.returncode)
-            self._death = f"{_DIED}: {reason}"
+            self._death, self._reason = f"{_DIED}: {reason}", reason
             if self._ready or self._channel.busy:
                 logger.error("runner %d died: %s\n%s", self.pid, reason, self._log.text())
             self.died(reason)
