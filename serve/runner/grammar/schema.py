@@ -16,11 +16,11 @@ from modelkit.serve.runner.grammar.formats import NATIVE, PATTERNS
 from modelkit.serve.runner.grammar.keywords import instead_of, is_silent
 from modelkit.serve.runner.grammar.pattern import Translation, translate
 from modelkit.serve.runner.grammar.productive import endless
-from modelkit.serve.runner.grammar.values import CHECKS, malformed
+from modelkit.serve.runner.grammar.values import CHECKS, MAX_INTEGER, malformed
 
 # These bound what compiling costs to about a second.
-MAX_LENGTH = 1 << 20
-MAX_SCHEMAS = 3000
+MAX_LENGTH = 1 << 18
+MAX_SCHEMAS = 2000
 MAX_DEPTH = 96  # keys and indices in a JSON pointer
 
 # Drafts whose schemas mean here what they say. The older ones spell tuples as a list of `items`.
@@ -128,7 +128,7 @@ class _Normaliser:
                 out.setdefault("allOf", []).append(part)
             else:
                 out.update(part)
-        return out
+        return _with_bounds(out)
 
     def _constraints(self, schema: Schema, pointer: str) -> Schema:
         """The keywords that forbid something and can be enforced; the others are noted."""
@@ -228,6 +228,18 @@ def _with_prefix_items(schema: Schema, pointer: str) -> Schema:
         raise malformed(f"{pointer}/prefixItems", "a tuple is given twice")
     renamed = {"items": "prefixItems", "additionalItems": "items"}
     return {renamed.get(key, key): value for key, value in schema.items()}
+
+
+def _with_bounds(schema: Schema) -> Schema:
+    """Integers get a longest form: a weak model might add digits for ever."""
+    types = schema.get("type", ())
+    if "integer" not in types or "number" in types:
+        return schema
+    if "minimum" not in schema and "exclusiveMinimum" not in schema:
+        schema["minimum"] = -MAX_INTEGER
+    if "maximum" not in schema and "exclusiveMaximum" not in schema:
+        schema["maximum"] = MAX_INTEGER
+    return schema
 
 
 def _translated(value: Any, pointer: str) -> Translation:

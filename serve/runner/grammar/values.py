@@ -9,8 +9,8 @@ from modelkit.errors import UsageError
 
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 
-# Beyond this, llguidance's 64-bit floats do not know every integer.
-_MAX_NUMBER = 2**53
+# Beyond this, 64-bit floats, which llguidance and many readers of JSON use, lack some integers.
+MAX_INTEGER = 2**53 - 1
 # The only control characters that are written with a short escape, and so can appear at all.
 _WRITABLE = frozenset("\b\f\n\r\t")
 
@@ -53,8 +53,8 @@ def _enum(value: Any, pointer: str) -> None:
 def _number(value: Any, pointer: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise malformed(pointer, "a number is expected")
-    if not abs(value) < _MAX_NUMBER:
-        raise malformed(pointer, f"numbers from {_MAX_NUMBER} on cannot be enforced exactly")
+    if not abs(value) <= MAX_INTEGER:
+        raise malformed(pointer, f"numbers above {MAX_INTEGER} cannot be enforced exactly")
 
 
 def _multiple(value: Any, pointer: str) -> None:

@@ -30,7 +30,7 @@ LIST = {
 }
 
 
-def closed(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
+def closed(required: list[str] | None = None, /, **properties: Any) -> dict[str, Any]:
     """An object with these properties and no others; all are required unless said otherwise."""
     return {
         "type": "object",

@@ -39,3 +39,9 @@ def walk(
         if len(written) > most:
             return None
     return b"".join(model.piece(token) for token in written)
+
+
+def accepts(constraint: Constraint, model: Model, text: str) -> bool:
+    """Is the text a complete answer?"""
+    tokens = [*model.tokenize(text, add_special=False, parse_special=False), model.eos]
+    return constraint.allows(tokens) == len(tokens)
