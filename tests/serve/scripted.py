@@ -15,6 +15,7 @@ from modelkit.names import ModelName
 from modelkit.store import Store
 
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+_SPACE = "▁"
 _END = 2
 _HEAD = 32
 
@@ -45,7 +46,7 @@ def write_script(
     """The model as a GGUF: one llama layer that does nothing between embedding and output."""
     words = [word for mark, script in scripts.items() for word in (mark, *script)]
     assert len(set(words)) == len(words), "a text may be in the scripts only once"
-    tokens = ["<unk>", "<s>", "</s>", *_BYTES, *words]
+    tokens = ["<unk>", "<s>", "</s>", *_BYTES, _SPACE, *words]
     numbers = {word: number for number, word in enumerate(tokens)}
     embd = -(-len(tokens) // _HEAD) * _HEAD
     first = numbers[next(iter(scripts.values()))[0]]
@@ -87,7 +88,8 @@ def _add_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], words: int) -> N
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * len(tokens))
-    writer.add_token_types([*special, *[kinds.BYTE] * 256, *[kinds.USER_DEFINED] * words])
+    types = [*special, *[kinds.BYTE] * 256, kinds.NORMAL, *[kinds.USER_DEFINED] * words]
+    writer.add_token_types(types)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(_END)
     writer.add_unk_token_id(0)
