@@ -127,6 +127,7 @@ class Generation(msgspec.Struct):
 
     logprobs: -1 for none, n for the chosen token's and those of the n likeliest.
     truncate: a prompt longer than the context is cut; otherwise PromptTooLong.
+    adapters: none means those of the loaded model.
     """
 
     prompt: str | list[int]
@@ -136,6 +137,7 @@ class Generation(msgspec.Struct):
     logprobs: int = -1
     truncate: bool = True
     grammar: Grammar | None = None
+    adapters: list[Adapter] = []
 
 
 class TopLogprob(msgspec.Struct):
@@ -165,8 +167,9 @@ class Piece(msgspec.Struct, tag="piece"):
 class Finished(msgspec.Struct, tag="finished"):
     """The last event of every generation that did not fail.
 
-    tokens counts the sampled tokens, the end token included; context is prompt and answer as
-    tokens, without the end token; durations are nanoseconds.
+    tokens counts the answer's tokens, sampled or forced by a grammar, the end token included;
+    context is prompt and answer as tokens, without the end token; durations are nanoseconds;
+    cached_tokens of the prompt were known from earlier requests and not read again.
     """
 
     reason: Literal["stop", "length"]
@@ -175,6 +178,7 @@ class Finished(msgspec.Struct, tag="finished"):
     tokens: int
     ns: int
     context: list[int]
+    cached_tokens: int = 0
 
 
 class Embedding(msgspec.Struct, tag="embedding"):

@@ -134,7 +134,7 @@ class Embedder:
         """Inputs that are not embedded yet."""
         return len(self._waiting)
 
-    def set_adapters(self, adapters: Sequence[int]) -> None:
+    def set_adapters(self, adapters: Sequence[tuple[int, float]]) -> None:
         self._context.set_adapters(adapters)
 
     def submit(self, job: EmbeddingJob) -> None:

@@ -1,20 +1,19 @@
-"""The decode loop: every step packs all active sequences into one batch, decodes and samples.
+"""The decode loop: takes in work, lets generation and embedding go on in turns, sends answers.
 
 One thread owns the contexts. Others hand it work through `submit`, and it answers through `send`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from modelkit.errors import EngineError
 from modelkit.serve.runner.embedding import Embedder, EmbeddingJob
 from modelkit.serve.runner.frames import Answer, Body, Cancel, Failure, GetStats
+from modelkit.serve.runner.generator import Generator
 from modelkit.serve.runner.sequence import Sequence
-from modelkit.serve.runner.steps import Stepper
-from modelkit.serve.types import Finished, Stats
+from modelkit.serve.types import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +34,9 @@ class Engine:
         self._send = send
         self._inbox: SimpleQueue[Work] = SimpleQueue()
         self._answers: list[Answer] = []
-        self._waiting: deque[Sequence] = deque()
-        self._running: list[Sequence] = []
-        self._free_slots = deque(range(loaded.options.num_parallel))
-        context, options = loaded.context, loaded.options
-        self._stepper = context and Stepper(context, options.num_batch, loaded.drafter)
+        self._generator: Generator | None = None
+        if loaded.context:
+            self._generator = Generator(loaded.context, loaded.options, drafter=loaded.drafter)
         # An encoder needs it at once; other models seldom do, and it costs memory.
         self._embedder = None if loaded.context else self._new_embedder()
         self._jobs: dict[int, EmbeddingJob] = {}
@@ -52,9 +49,8 @@ class Engine:
         """Work for ever. An exception other than EngineError means a bug: the process must end."""
         while True:
             self._receive()
-            self._admit()
-            if self._running and self._stepper:
-                self._step(self._stepper)
+            if self._generator:
+                self._answers += self._generator.step()
             if self._jobs:
                 self._embed()
             if self._answers:
@@ -66,15 +62,20 @@ class Engine:
 
     def _receive(self) -> None:
         """Take in new work; wait for some when there is nothing to do."""
-        if not (self._running or self._waiting or self._jobs or self._answers):
+        if not (self._generates or self._jobs or self._answers):
             self._accept(self._inbox.get())
         while not self._inbox.empty():
             self._accept(self._inbox.get())
 
+    @property
+    def _generates(self) -> bool:
+        return bool(self._generator and (self._generator.active or self._generator.waiting))
+
     def _accept(self, work: Work) -> None:
         match work:
             case Sequence():
-                self._waiting.append(work)
+                if self._generator:
+                    self._generator.submit(work)
             case EmbeddingJob():
                 self._start_job(work)
             case Cancel(id_):
@@ -83,55 +84,16 @@ class Engine:
                 self._answer(id_, self._stats())
 
     def _stats(self) -> Stats:
-        return Stats(
-            active=len(self._running),
-            waiting=len(self._waiting) + len(self._jobs),
-            decoded=self._stepper.decoded if self._stepper else 0,
-        )
+        generator, jobs = self._generator, len(self._jobs)
+        if not generator:
+            return Stats(active=0, waiting=jobs, decoded=0)
+        return Stats(generator.active, generator.waiting + jobs, generator.decoded)
 
     def _cancel(self, id_: int) -> None:
         if job := self._jobs.pop(id_, None):
             job.cancelled = True
-        for sequence in [s for s in self._running if s.id == id_]:
-            self._retire(sequence)
-        for sequence in [s for s in self._waiting if s.id == id_]:
-            self._waiting.remove(sequence)
-            sequence.free()
-
-    def _admit(self) -> None:
-        """Give free slots to waiting sequences, first come first served."""
-        while self._waiting and self._free_slots:
-            sequence = self._waiting.popleft()
-            sequence.start(self._free_slots.popleft())
-            self._running.append(sequence)
-
-    def _retire(self, sequence: Sequence) -> None:
-        if self._loaded.context:
-            self._loaded.context.remove(sequence.slot)
-        if self._loaded.drafter:
-            self._loaded.drafter.release(sequence.slot)
-        sequence.free()
-        self._running.remove(sequence)
-        self._free_slots.append(sequence.slot)
-
-    def _step(self, stepper: Stepper) -> None:
-        try:
-            outcomes = stepper.step(self._running)
-        except EngineError as error:
-            self._fail_running(error.message)
-            return
-        for sequence, events, failure in outcomes:
-            self._answers.extend(Answer(sequence.id, event) for event in events)
-            if failure:
-                self._answer(sequence.id, Failure("engine", failure.message))
-            if failure or (events and isinstance(events[-1], Finished)):
-                self._retire(sequence)
-
-    def _fail_running(self, message: str) -> None:
-        """All running sequences were in the batch that failed, so none can go on."""
-        for sequence in list(self._running):
-            self._answer(sequence.id, Failure("engine", message))
-            self._retire(sequence)
+        if self._generator:
+            self._generator.cancel(id_)
 
     def _start_job(self, job: EmbeddingJob) -> None:
         try:
@@ -154,8 +116,8 @@ class Engine:
             threads=options.num_thread,
             flash_attention=options.flash_attention,
         )
-        if self._loaded.adapters:
-            embedder.set_adapters(self._loaded.adapters)
+        if self._loaded.default_adapters.handles:
+            embedder.set_adapters(self._loaded.default_adapters.handles)
         return embedder
 
     def _embed(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelkit.errors import UsageError
+from modelkit.serve.runner.adapters import Adapters, AdapterSet
 from modelkit.serve.runner.llama.context import (
     CACHE_TYPES,
     FLASH_ATTENTION,
@@ -16,7 +17,7 @@ from modelkit.serve.runner.llama.context import (
 )
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
-from modelkit.serve.types import LoadedModel
+from modelkit.serve.types import Adapter, LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +32,15 @@ DEFAULT_GUESSES = 4
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A model, its adapters' handles, and the options as they hold for it.
+    """A model, its adapters, and the options as they hold for it.
 
-    context is None for an encoder, which can only embed; drafter when nothing guesses ahead.
+    default_adapters are for requests that name none. context is None for an encoder, which can only
+    embed; drafter when nothing guesses ahead.
     """
 
     model: Model
-    adapters: list[int]
+    adapters: Adapters
+    default_adapters: AdapterSet
     context: Context | None
     options: LoadOptions
     drafter: Drafter | None = None
@@ -72,14 +75,13 @@ def load(
         progress=progress,
     )
     options = _resolve(options, model.n_ctx_train)
-    adapters = [model.load_adapter(path) for path in files.adapters]
+    adapters = Adapters(model)
+    default = adapters.load([Adapter(path) for path in files.adapters])
     if not model.generates:
-        return Loaded(model, adapters, None, options)
+        return Loaded(model, adapters, default, None, options)
     drafter = _drafter(files.draft, model, options)
     context = _context(model, options, drafter.most if drafter else 0)
-    if adapters:
-        context.set_adapters(adapters)
-    return Loaded(model, adapters, context, options, drafter)
+    return Loaded(model, adapters, default, context, options, drafter)
 
 
 def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter | None:
@@ -108,7 +110,7 @@ def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter |
 
 def _context(model: Model, options: LoadOptions, most_guesses: int) -> Context:
     # One pool of cells for all sequences, as large as all of them together may become: a sequence
-    # that was admitted can always go on, and sequences will be able to share a prefix.
+    # that was admitted can always go on, and sequences can share a prefix.
     return Context(
         model,
         n_ctx=options.num_ctx * options.num_parallel,

@@ -7,6 +7,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from modelkit.errors import UsageError
+from modelkit.serve.runner.adapters import NO_ADAPTERS, AdapterSet
 from modelkit.serve.runner.sampling import build_chain, logprobs
 from modelkit.serve.runner.transcript import Transcript
 from modelkit.serve.runner.window import Window
@@ -44,6 +45,7 @@ class Sequence:
         *,
         n_ctx: int,
         shifts: bool,
+        adapters: AdapterSet = NO_ADAPTERS,
         constraint: Constraint | None = None,
     ) -> None:
         """Raises PromptTooLong, or UsageError for a prompt that cannot be read at all."""
@@ -59,9 +61,13 @@ class Sequence:
         )
         self._prompt = self.window.fit(prompt, truncate=request.truncate)
         self.tokens = list(self._prompt)
+        self.adapters = adapters
         self.slot = -1
         self.position = 0
         self.writes = False
+        # How many leading tokens no shift has moved.
+        self._unmoved = len(prompt) + n_ctx
+        self._cached = 0
         self._model = model
         self._constraint = constraint
         self._transcript = Transcript(sampling.stop)
@@ -74,6 +80,16 @@ class Sequence:
         self._count = 0
         self._reason: Literal["stop", "length"] | None = None
         self._started = self._first = 0
+
+    @property
+    def group(self) -> str:
+        """Sequences of one group may share what they read."""
+        return self.adapters.name
+
+    @property
+    def exact(self) -> int:
+        """How many tokens of the cache are as if read from the start: a shift only moves others."""
+        return min(self.position, self._unmoved)
 
     @property
     def pending(self) -> int:
@@ -96,10 +112,16 @@ class Sequence:
         """How many of these the grammar allows to come next."""
         return self._constraint.allows(guesses) if self._constraint else len(guesses)
 
-    def start(self, slot: int) -> None:
-        """The sequence got a slot of the cache; its clock starts."""
+    def start(self, slot: int, cached: int) -> None:
+        """The sequence got a slot that holds the start of its prompt; its clock starts."""
         self.slot = slot
         self._started = monotonic_ns()
+        self.skip(cached)
+
+    def skip(self, position: int) -> None:
+        """The cache has got the tokens up to there without reading them again."""
+        self._cached += position - self.position
+        self.position = position
 
     def prepare(self) -> None:
         """It samples after the next decode: what the grammar allows there can be computed now."""
@@ -128,15 +150,13 @@ class Sequence:
         events: list[Event] = [*self._transcript.take()]
         return [*events, self._finish(self._reason)] if self._reason else events
 
-    def shift(self, context: Context) -> bool:
-        """Make room when the context is full: drop the older half of what need not be kept."""
-        if self.room > 0:
-            return False
+    def shift(self, context: Context) -> None:
+        """The context is full: drop the older half of what need not be kept."""
         keep, discard = self.window.keep, self.window.discard(self.position)
         context.shift(self.slot, keep, discard, self.position)
         del self.tokens[keep : keep + discard]
         self.position -= discard
-        return True
+        self._unmoved = min(self._unmoved, keep)
 
     def free(self) -> None:
         """Give back what llama.cpp and the grammar hold for the sequence."""
@@ -204,6 +224,7 @@ class Sequence:
             tokens=self._count,
             ns=monotonic_ns() - self._first,
             context=self._prompt + self._written,
+            cached_tokens=self._cached,
         )
 
 

@@ -6,11 +6,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.adapters import NO_ADAPTERS
 from modelkit.serve.runner.llama.batch import Batch
+from modelkit.serve.runner.llama.context import CacheFull
 
 if TYPE_CHECKING:
+    from modelkit.serve.runner.adapters import AdapterSet
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.sequence import Event, Sequence
+    from modelkit.serve.runner.slots import Slots
     from modelkit.serve.runner.speculation.drafter import Drafter
 
 MIXED_CHUNK = 128
@@ -40,8 +44,12 @@ class _Packed(NamedTuple):
 class Stepper:
     """Decodes the sequences it is given together, one batch a step."""
 
-    def __init__(self, context: Context, num_batch: int, drafter: Drafter | None = None) -> None:
+    def __init__(
+        self, context: Context, slots: Slots, num_batch: int, drafter: Drafter | None = None
+    ) -> None:
         self._context = context
+        self._slots = slots
+        self._adapters = NO_ADAPTERS
         self._batch = Batch(num_batch)
         self._drafter = drafter
         self.decoded = 0
@@ -49,20 +57,41 @@ class Stepper:
     def step(self, sequences: list[Sequence]) -> list[Outcome]:
         """Let each go on: those that write by what they wrote, the others by a part of the prompt.
 
-        Raises EngineError when the batch failed, and with it every sequence.
+        All must have the same adapters. Raises EngineError when the batch failed, and with it
+        every sequence.
         """
+        self._apply(sequences[0].adapters)
         for sequence in sequences:
-            if sequence.shift(self._context) and self._drafter:
-                self._drafter.forget(sequence.slot)
+            if sequence.room <= 0:
+                self._shift(sequence)
         started = perf_counter()
         reads = not all(sequence.writes for sequence in sequences)
         packed = self._pack(sequences, reads)
-        self._context.decode(self._batch)
+        self._decode()
         self.decoded += len(self._batch)
         outcomes = [self._accept(each) for each in packed]
         if self._drafter and not reads:
             self._drafter.stepped(len(self._batch), perf_counter() - started)
         return outcomes
+
+    def _apply(self, adapters: AdapterSet) -> None:
+        if adapters.name != self._adapters.name:
+            self._context.set_adapters(adapters.handles)
+            self._adapters = adapters
+
+    def _shift(self, sequence: Sequence) -> None:
+        self._slots.shift(sequence)
+        if self._drafter:
+            self._drafter.forget(sequence.slot)
+
+    def _decode(self) -> None:
+        try:
+            self._context.decode(self._batch)
+        except CacheFull:
+            # What nobody uses now must not stand in the way of those who run.
+            if not self._slots.drop_idle():
+                raise
+            self._context.decode(self._batch)
 
     def _pack(self, sequences: list[Sequence], reads: bool) -> list[_Packed]:
         counts = shares(sequences, self._batch.capacity)

@@ -41,11 +41,12 @@ from modelkit.serve.types import InputTooLong, PromptTooLong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from modelkit.serve.runner.adapters import AdapterSet
     from modelkit.serve.runner.engine import Engine
     from modelkit.serve.runner.grammar.constraint import Constraint
     from modelkit.serve.runner.grammar.grammars import Grammars
     from modelkit.serve.runner.loading import Loaded
-    from modelkit.serve.types import Grammar
+    from modelkit.serve.types import Adapter, Grammar
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL = 0.05  # seconds
@@ -126,16 +127,21 @@ class Worker:
         context = self._loaded.context
         if context is None:
             raise UsageError(f"a {self._loaded.model.architecture} model can only embed text")
-        options = self._loaded.options
+        options, request = self._loaded.options, command.request
         sequence = Sequence(
             command.id,
-            command.request,
+            request,
             self._loaded.model,
             n_ctx=options.num_ctx,
             shifts=options.shift and context.can_shift,
-            constraint=self._constraint(command.request.grammar),
+            adapters=self._adapters(request.adapters),
+            constraint=self._constraint(request.grammar),
         )
         self._engine.submit(sequence)
+
+    def _adapters(self, adapters: list[Adapter]) -> AdapterSet:
+        loaded = self._loaded
+        return loaded.adapters.load(adapters) if adapters else loaded.default_adapters
 
     def _constraint(self, grammar: Grammar | None) -> Constraint | None:
         """A grammar is compiled here, on the thread that reads commands: decoding goes on."""

@@ -39,6 +39,10 @@ FLASH_ATTENTION = {
 MAX_SEQUENCES: int = api.llama_max_parallel_sequences()
 
 
+class CacheFull(EngineError):
+    """There are not enough free cells for a batch."""
+
+
 class Context:
     """The working state over a model: the cache of n_seq_max sequences and the compute buffers."""
 
@@ -74,21 +78,26 @@ class Context:
             raise EngineError(f"llama.cpp cannot make a context: {model.log.reason()}")
         self._memory = api.llama_get_memory(self._pointer)
         self._run = api.llama_decode if self._memory else api.llama_encode
+        # Elsewhere a cell can be given up only while it belongs to one sequence.
+        self.shares_cells = model.rewinds and not model.sliding_window
         self.can_shift = bool(self._memory) and bool(api.llama_memory_can_shift(self._memory))
 
-    def set_adapters(self, adapters: Sequence[int]) -> None:
-        """Apply LoRA adapters at full strength to every following decode."""
-        handles = (api.llama_adapter_lora_p_ctypes * len(adapters))(*adapters)
-        scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters))
+    def set_adapters(self, adapters: Sequence[tuple[int, float]]) -> None:
+        """Apply LoRA adapters, each with its strength, to every following decode, and no others."""
+        handles = (api.llama_adapter_lora_p_ctypes * len(adapters))(*(a for a, _ in adapters))
+        scales = (ctypes.c_float * len(adapters))(*(scale for _, scale in adapters))
         if api.llama_set_adapters_lora(self._pointer, handles, len(adapters), scales) != 0:
             raise EngineError(f"llama.cpp cannot apply the adapters: {self.model.log.reason()}")
 
     def decode(self, batch: Batch) -> None:
-        """Run one batch; raises EngineError, after which the batch's sequences must be removed."""
+        """Run one batch; raises EngineError, after which the batch's sequences must be removed.
+
+        CacheFull leaves everything as it was.
+        """
         batch.raw.n_tokens = len(batch)
         status = self._run(self._pointer, batch.raw)
         if status == 1:
-            raise EngineError("llama.cpp found no room in the cache for the batch")
+            raise CacheFull("llama.cpp found no room in the cache for the batch")
         if status != 0:
             raise EngineError(f"llama.cpp failed to decode ({status}): {self.model.log.reason()}")
 
@@ -101,6 +110,20 @@ class Context:
         """Forget positions from `length` on; False when the memory cannot go back that far."""
         removed: bool = api.llama_memory_seq_rm(self._memory, sequence, length, -1)
         return removed
+
+    def copy(self, source: int, target: int, start: int, stop: int) -> None:
+        """Let the cells of a sequence's positions start..stop belong to another one, too."""
+        api.llama_memory_seq_cp(self._memory, source, target, start, stop)
+
+    def can_resume(self, sequence: int, length: int, held: int) -> bool:
+        """Can a sequence of `held` tokens go on after its first `length`, without the others?"""
+        if not self.model.rewinds:
+            return length == held
+        if not self.model.sliding_window:
+            return True
+        # Of such a memory's cells, those that no later token can see may be gone.
+        first: int = api.llama_memory_seq_pos_min(self._memory, sequence)
+        return 0 <= first <= max(length - self.model.sliding_window, 0)
 
     def save_state(self, sequence: int) -> npt.NDArray[np.uint8]:
         """A copy of a sequence's cache, for load_state of a context over the same model."""

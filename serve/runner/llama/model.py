@@ -88,6 +88,12 @@ class Model:
         return not (recurrent or api.llama_model_is_hybrid(self._pointer))
 
     @property
+    def sliding_window(self) -> int:
+        """How many tokens back some layers see; 0 when all see everything."""
+        size: int = api.llama_model_n_swa(self._pointer)
+        return size
+
+    @property
     def pooling(self) -> Pooling | None:
         """How the file says its token vectors become one; None when it does not say."""
         number = int(self.metadata(f"{self.architecture}.pooling_type") or 0)
