@@ -3,10 +3,35 @@
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from modelkit.model import Model
 from modelkit.serve.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions, ModelFiles, Runner
+from modelkit.settings import flag, setting, uint
+
+_AUTOMATIC = (("num_ctx", "CONTEXT_LENGTH"), ("num_parallel", "NUM_PARALLEL"))
+"""Options that a setting decides, else we."""
+
+
+def default_load_options(**given: Any) -> LoadOptions:
+    """How models are loaded: as `given`, else as the environment says."""
+    options = LoadOptions(
+        num_ctx=uint("CONTEXT_LENGTH", 0) or 4096,
+        num_parallel=uint("NUM_PARALLEL", 0) or 8,
+        kv_cache_type=setting("KV_CACHE_TYPE") or "f16",
+        flash_attention=_flash_attention(),
+        automatic=frozenset(name for name, variable in _AUTOMATIC if not uint(variable, 0)),
+    )
+    return msgspec.structs.replace(options, **given, automatic=options.automatic - given.keys())
+
+
+def _flash_attention() -> str:
+    if setting("FLASH_ATTENTION") is None:
+        return "auto"
+    return "on" if flag("FLASH_ATTENTION") else "off"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import logging
 
 from modelkit.address import Address
 from modelkit.asgi import hosting
+from modelkit.durations import seconds_setting
 from modelkit.errors import ModelkitError
 from modelkit.registry.auth.key_challenge import key_paths
 from modelkit.registry.trust.keys import generate_openssh
@@ -12,6 +13,10 @@ from modelkit.settings import flag
 from modelkit.store import Store
 
 _log = logging.getLogger(__name__)
+
+
+DRAIN = 10.0
+"""Seconds that answers in progress get to come to their end when the server is told to stop."""
 
 
 def run(store: Store, address: Address) -> None:
@@ -23,7 +28,7 @@ def run(store: Store, address: Address) -> None:
         app = create_app(store, loopback=hosting.is_loopback(listener))
         tidy(store)
         ensure_key()
-        hosting.run(app, listener)
+        hosting.run(app, listener, drain=seconds_setting("DRAIN_TIMEOUT", DRAIN))
 
 
 def ensure_key() -> None:

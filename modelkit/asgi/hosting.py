@@ -20,6 +20,8 @@ GRACE = 3.0
 """Seconds that open answers get to end when the server is told to stop."""
 KEEP_ALIVE = 75.0
 """Seconds an idle connection stays open: registry clients pause while they hash a large blob."""
+LONGEST_DRAIN = 7 * 24 * 3600.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def listen(address: Address) -> socket.socket:
@@ -52,31 +54,63 @@ def url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: Quart, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; says on stderr where it listens, once it can be stopped."""
+def run(app: Quart, listener: socket.socket, *, drain: float | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; says on stderr where it listens, once it can be stopped.
+
+    Then connections are refused, and open answers have `drain` seconds to come to their end before
+    the application is shut down, which ends them with a reason; None: GRACE seconds before they are
+    cut off. A second signal ends the process at once.
+    """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_signal(app, listener))
+        runner.run(_until_signal(app, listener, drain))
 
 
-async def serve(app: Quart, listener: socket.socket, stop: Callable[[], Awaitable[object]]) -> None:
-    """Serve the application on a listening socket until `stop` returns."""
+async def serve(
+    app: Quart,
+    listener: socket.socket,
+    stop: Callable[[], Awaitable[object]],
+    *,
+    grace: float = GRACE,
+) -> None:
+    """Serve the application on a listening socket until `stop` returns.
+
+    Open answers are cut off `grace` seconds later.
+    """
     config = Config()
     # Hypercorn closes what it is given; the caller's socket stays the caller's.
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.loglevel = "WARNING"
-    config.graceful_timeout = GRACE
+    config.graceful_timeout = grace
     config.keep_alive_timeout = KEEP_ALIVE
     config.include_server_header = False
     await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")
 
 
-async def _until_signal(app: Quart, listener: socket.socket) -> None:
+async def _until_signal(app: Quart, listener: socket.socket, drain: float | None) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
     sys.stderr.write(f"Listening on {url(listener)}\n")
     sys.stderr.flush()
-    await serve(app, listener, stop.wait)
+    ending = asyncio.create_task(_end(app, listener, stop, drain))
+    try:
+        await serve(app, listener, stop.wait, grace=min(drain or 0.0, LONGEST_DRAIN) + GRACE)
+    finally:
+        ending.cancel()
+
+
+async def _end(
+    app: Quart, listener: socket.socket, stop: asyncio.Event, drain: float | None
+) -> None:
+    """Refuse who comes after the signal; after the time to drain, shut the application down."""
+    await stop.wait()
+    listener.close()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+    if drain is not None:
+        await asyncio.sleep(min(drain, LONGEST_DRAIN))
+        await app.shutdown()
 
 
 def _cannot_listen(address: Address, error: Exception) -> ModelkitError:

@@ -17,17 +17,21 @@ FOREVER = 20 * 365 * 86400
 @json_option
 @click.pass_context
 def ps_(ctx: click.Context, as_json: bool) -> None:
-    """List the models that the server has loaded.
+    """List the models that the server has loaded, and why runners died lately.
 
     \b
     Example: modelkit ps
     """
-    loaded = server(ctx).call("GET", "/api/ps")["models"]
+    answer = server(ctx).call("GET", "/api/ps")
+    loaded, failures = answer["models"], answer.get("failures", [])
     if as_json:
-        print_json(loaded)
+        print_json([*loaded, *failures])
         return
     header = ("NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL")
     click.echo(table(header, [_row(item) for item in loaded]))
+    for failure in failures:
+        age = human_age(time.time() - datetime.fromisoformat(failure["died_at"]).timestamp())
+        click.echo(f"{failure['name']}: its runner died {age} ago: {failure['error']}", err=True)
 
 
 def _row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import click
 from modelkit.cli.backend import backend
 from modelkit.cli.console import json_option, print_json
 from modelkit.cli.format import shown_value
+from modelkit.cli.memory import memory_of, memory_rows
 from modelkit.errors import UsageError
 from modelkit.names import ModelName
 
@@ -23,20 +24,41 @@ def _part_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("show")
 @click.argument("name")
 @_part_options
+@click.option("--memory", is_flag=True, help="How much memory the model takes when loaded.")
+@click.option("--num-ctx", type=click.IntRange(1), help="With --memory: tokens of context.")
+@click.option("--parallel", type=click.IntRange(1), help="With --memory: requests at a time.")
 @click.option("--verbose", is_flag=True, help="All metadata and tensors.")
 @json_option
 @click.pass_context
-def show_(ctx: click.Context, /, name: str, verbose: bool, as_json: bool, **parts: bool) -> None:
+def show_(
+    ctx: click.Context,
+    /,
+    name: str,
+    memory: bool,
+    num_ctx: int | None,
+    parallel: int | None,
+    verbose: bool,
+    as_json: bool,
+    **parts: bool,
+) -> None:
     """Show what the model NAME is made of.
 
     \b
     Example: modelkit show llama
              modelkit show --modelfile llama > Modelfile
+             modelkit show --memory --num-ctx 32768 llama
     """
     chosen = [part for part in PARTS if parts[part]]
     if len(chosen) > 1:
         options = "', '--".join(PARTS)
         raise UsageError(f"only one of '--{options}' can be specified")
+    if memory:
+        taken = memory_of(ctx, ModelName.parse(name), num_ctx, parallel)
+        if as_json:
+            print_json(taken)
+        else:
+            click.echo(_section("Memory", memory_rows(taken)), nl=False)
+        return
     described = backend(ctx).show(ModelName.parse(name), verbose=verbose)
     if as_json:
         print_json(described)

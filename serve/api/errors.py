@@ -11,6 +11,7 @@ from modelkit.errors import (
     UsageError,
 )
 from modelkit.serve.errors import NotSupported
+from modelkit.serve.failures import Unstable
 from modelkit.serve.scheduler import Busy
 from modelkit.serve.types import InputTooLong, PromptTooLong
 from modelkit.templates import TemplateError
@@ -24,6 +25,7 @@ _STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
     (Refused, 403),
     (NotFound, 404),
     (Cancelled, 499),
+    (Unstable, 503),
     (EngineError, 500),
     (NotSupported, 501),
     (Busy, 503),

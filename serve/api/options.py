@@ -74,6 +74,7 @@ class Options:
             defaults,
             **given,
             num_ctx=min(num_ctx, trained) if trained else num_ctx,
+            automatic=defaults.automatic - self.values.keys(),
             shift=model.config.model_family != "deepseek2" if shift is None else shift,
         )
 

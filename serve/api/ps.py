@@ -12,6 +12,7 @@ from modelkit.names import ModelName
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
+from modelkit.serve.failures import Failure
 from modelkit.serve.scheduler import LoadedEntry
 from modelkit.store import Store
 
@@ -23,10 +24,13 @@ _LATEST = 292 * 365 * 24 * 3600.0
 
 @blueprint.get("/api/ps")
 async def ps() -> Response:
-    """Every loaded model, the one that stays longest first."""
+    """Every loaded model, the one that stays longest first; and why runners died, latest first."""
     entries = sorted(state().scheduler.loaded(), key=lambda entry: -entry.expires_at)
     models = [await asyncio.to_thread(_entry, state().store, entry) for entry in entries]
-    return json_response({"models": models})
+    body: dict[str, Any] = {"models": models}
+    if failures := state().scheduler.failures():
+        body["failures"] = [_failure(failure) for failure in reversed(failures)]
+    return json_response(body)
 
 
 def _entry(store: Store, entry: LoadedEntry) -> dict[str, Any]:
@@ -40,6 +44,19 @@ def _entry(store: Store, entry: LoadedEntry) -> dict[str, Any]:
         "size_vram": 0,
         "context_length": entry.info.n_ctx,
     }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    """Why a model's runner died, how often since its last answer, and when it may start again."""
+    entry: dict[str, Any] = {
+        "name": failure.name,
+        "error": failure.reason,
+        "deaths": failure.deaths,
+        "died_at": timestamp(int(failure.died_at * 1e9), local=True),
+    }
+    if failure.retry_at > time.time():
+        entry["retry_at"] = timestamp(int(failure.retry_at * 1e9), local=True)
+    return entry
 
 
 def _stored(store: Store, name: str) -> dict[str, Any]:

@@ -6,39 +6,26 @@ from typing import cast
 from quart import Quart, current_app
 
 from modelkit.durations import FOREVER, seconds_setting
+from modelkit.serve.loading import default_load_options
 from modelkit.serve.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions
-from modelkit.settings import flag, setting, uint
+from modelkit.settings import uint
 from modelkit.store import Store
 
 _KEY = "modelkit"
 
 
-def default_load_options() -> LoadOptions:
-    """How models are loaded when neither they nor the request say: from the environment."""
-    return LoadOptions(
-        num_ctx=uint("CONTEXT_LENGTH", 0) or 4096,
-        num_parallel=uint("NUM_PARALLEL", 0) or 8,
-        kv_cache_type=setting("KV_CACHE_TYPE") or "f16",
-        flash_attention=_flash_attention(),
-    )
-
-
 def default_scheduler() -> Scheduler:
     """A scheduler with the limits that the environment sets."""
     timeout = seconds_setting("LOAD_TIMEOUT", 300.0, zero_is_forever=True)
+    patience = seconds_setting("STALL_TIMEOUT", 300.0, zero_is_forever=True)
     return Scheduler(
         max_loaded=uint("MAX_LOADED_MODELS", 0),
         max_queue=uint("MAX_QUEUE", 512),
         keep_alive=seconds_setting("KEEP_ALIVE", 300.0),
         load_timeout=None if timeout == FOREVER else timeout,
+        stall_timeout=None if patience == FOREVER else patience,
     )
-
-
-def _flash_attention() -> str:
-    if setting("FLASH_ATTENTION") is None:
-        return "auto"
-    return "on" if flag("FLASH_ATTENTION") else "off"
 
 
 @dataclass(frozen=True)
