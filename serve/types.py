@@ -36,7 +36,8 @@ class PromptTooLong(ModelkitError):
 class LoadOptions(msgspec.Struct, frozen=True):
     """How a model is loaded. A change of any of these needs a new runner.
 
-    num_ctx is tokens per sequence; num_thread 0 means one per core; num_gpu -1 means automatic.
+    num_ctx is tokens per sequence; num_thread 0 means one per physical core; num_gpu -1 is
+    automatic.
     draft_num_predict is how many tokens may be guessed ahead of the text: None is 4 with a draft
     model and 0 without one; without a draft model, guesses are looked up in the text so far.
     prefix_cache_memory and prefix_cache_disk are bytes for copies of prefixes that left the cache,

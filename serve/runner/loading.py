@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +16,8 @@ from modelkit.serve.runner.llama.context import (
 )
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
+from modelkit.serve.runner.warmup import warm_up
+from modelkit.serve.threads import default_threads
 from modelkit.serve.types import Adapter, LoadedModel
 
 if TYPE_CHECKING:
@@ -72,9 +73,11 @@ def load(
         gpu_layers=options.num_gpu,
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap,
+        extra_buffers=options.extra_buffers,
         progress=progress,
     )
     options = _resolve(options, model.n_ctx_train)
+    warm_up(model, options.num_thread)
     adapters = Adapters(model)
     default = adapters.load([Adapter(path) for path in files.adapters])
     if not model.generates:
@@ -95,7 +98,13 @@ def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter |
         return None
     if draft is None:
         return Drafter(most)
-    small = Model(draft, model.log, gpu_layers=options.num_gpu, main_gpu=options.main_gpu)
+    small = Model(
+        draft,
+        model.log,
+        gpu_layers=options.num_gpu,
+        main_gpu=options.main_gpu,
+        extra_buffers=options.extra_buffers,
+    )
     check_pair(model, small)
     ahead = DraftModel(
         small,
@@ -132,7 +141,7 @@ def _check(options: LoadOptions) -> None:
         if getattr(options, name) < 1:
             raise UsageError(f"option {name} must be at least 1")
     if options.num_thread < 0:
-        raise UsageError("option num_thread must not be negative; 0 means one per core")
+        raise UsageError("option num_thread must not be negative; 0 means one per physical core")
 
 
 def _check_choice(name: str, value: str, known: dict[str, int]) -> None:
@@ -145,7 +154,7 @@ def _resolve(options: LoadOptions, n_ctx_train: int) -> LoadOptions:
     num_ctx = max(_MIN_CTX, min(options.num_ctx, n_ctx_train))
     # A step needs room for one token of every sequence; more than a context is wasted memory.
     num_batch = max(min(options.num_batch, num_ctx), options.num_parallel)
-    num_thread = options.num_thread or len(os.sched_getaffinity(0))
+    num_thread = options.num_thread or default_threads()
     return msgspec.structs.replace(
         options, num_ctx=num_ctx, num_batch=num_batch, num_thread=num_thread
     )

@@ -101,6 +101,10 @@ class Context:
         if status != 0:
             raise EngineError(f"llama.cpp failed to decode ({status}): {self.model.log.reason()}")
 
+    def free(self) -> None:
+        """Give the memory back; the context must not be used again."""
+        api.llama_free(self._pointer)
+
     def remove(self, sequence: int) -> None:
         """Forget everything about a sequence."""
         if self._memory:

@@ -31,6 +31,7 @@ class Model:
         gpu_layers: int = -1,
         main_gpu: int | None = None,
         use_mmap: bool | None = None,
+        extra_buffers: bool = True,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.path = path
@@ -38,6 +39,7 @@ class Model:
         params = api.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.main_gpu = main_gpu or 0
+        params.use_extra_bufts = extra_buffers
         if use_mmap is not None:
             params.load_mode = api.LLAMA_LOAD_MODE_MMAP if use_mmap else api.LLAMA_LOAD_MODE_NONE
 
