@@ -6,7 +6,8 @@ One thread owns the contexts. Others hand it work through `submit`, and it answe
 from __future__ import annotations
 
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from modelkit.errors import EngineError
 from modelkit.serve.runner.embedding import Embedder, EmbeddingJob
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
     from modelkit.serve.runner.loading import Loaded
 
-Work: TypeAlias = Sequence | EmbeddingJob | Cancel | GetStats
+
+class Stop(NamedTuple):
+    """The process is about to end: keep what outlives it, then say so."""
+
+    done: Event
+
+
+Work: TypeAlias = Sequence | EmbeddingJob | Cancel | GetStats | Stop
 
 
 class Engine:
@@ -36,7 +44,12 @@ class Engine:
         self._answers: list[Answer] = []
         self._generator: Generator | None = None
         if loaded.context:
-            self._generator = Generator(loaded.context, loaded.options, drafter=loaded.drafter)
+            self._generator = Generator(
+                loaded.context,
+                loaded.options,
+                drafter=loaded.drafter,
+                snapshots=loaded.snapshots,
+            )
         # An encoder needs it at once; other models seldom do, and it costs memory.
         self._embedder = None if loaded.context else self._new_embedder()
         self._jobs: dict[int, EmbeddingJob] = {}
@@ -44,6 +57,12 @@ class Engine:
     def submit(self, work: Work) -> None:
         """Hand over work from any thread; it takes effect between two steps."""
         self._inbox.put(work)
+
+    def stop(self, timeout: float) -> None:
+        """Have the prefixes saved that outlive the process; waits at most `timeout` seconds."""
+        stop = Stop(Event())
+        self.submit(stop)
+        stop.done.wait(timeout)
 
     def run(self) -> None:
         """Work for ever. An exception other than EngineError means a bug: the process must end."""
@@ -82,6 +101,14 @@ class Engine:
                 self._cancel(id_)
             case GetStats(id_):
                 self._answer(id_, self._stats())
+            case Stop(done):
+                self._save()
+                done.set()
+
+    def _save(self) -> None:
+        if self._generator and self._loaded.snapshots:
+            self._generator.save()
+            self._loaded.snapshots.close()
 
     def _stats(self) -> Stats:
         generator, jobs = self._generator, len(self._jobs)

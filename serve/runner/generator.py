@@ -57,6 +57,12 @@ class Generator:
     def submit(self, sequence: Sequence) -> None:
         self._waiting.append(sequence)
 
+    def save(self) -> None:
+        """End what runs; copy what the slots hold then."""
+        for sequence in list(self._running):
+            self._retire(sequence)
+        self._slots.save()
+
     def cancel(self, id_: int) -> None:
         """End the sequences of a request; what they read stays in the cache."""
         for sequence in [s for s in self._running if s.id == id_]:

@@ -16,6 +16,7 @@ from modelkit.serve.runner.llama.context import (
 )
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
+from modelkit.serve.runner.snapshots import Snapshots
 from modelkit.serve.runner.warmup import warm_up
 from modelkit.serve.threads import default_threads
 from modelkit.serve.types import Adapter, LoadedModel
@@ -36,7 +37,7 @@ class Loaded(msgspec.Struct, frozen=True):
     """A model, its adapters, and the options as they hold for it.
 
     default_adapters are for requests that name none. context is None for an encoder, which can only
-    embed; drafter when nothing guesses ahead.
+    embed; drafter when nothing guesses ahead, snapshots when no prefixes are copied.
     """
 
     model: Model
@@ -45,6 +46,7 @@ class Loaded(msgspec.Struct, frozen=True):
     context: Context | None
     options: LoadOptions
     drafter: Drafter | None = None
+    snapshots: Snapshots | None = None
 
     def info(self) -> LoadedModel:
         model = self.model
@@ -65,7 +67,11 @@ class Loaded(msgspec.Struct, frozen=True):
 def load(
     files: ModelFiles, options: LoadOptions, log: Log, progress: Callable[[float], None]
 ) -> Loaded:
-    """Load a model. Raises UsageError for bad options, EngineError with llama.cpp's reason."""
+    """Load a model.
+
+    Raises UsageError for bad options, EngineError with llama.cpp's reason, StoreError for a folder
+    of prefixes that cannot be made.
+    """
     _check(options)
     model = Model(
         files.model,
@@ -84,7 +90,8 @@ def load(
         return Loaded(model, adapters, default, None, options)
     drafter = _drafter(files.draft, model, options)
     context = _context(model, options, drafter.most if drafter else 0)
-    return Loaded(model, adapters, default, context, options, drafter)
+    snapshots = Snapshots.of(model, options)
+    return Loaded(model, adapters, default, context, options, drafter, snapshots)
 
 
 def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter | None:

@@ -118,6 +118,14 @@ class Slots:
             return
         sequence.shift(self._context)
 
+    def save(self) -> None:
+        """Copy what all slots hold, the most recently used first."""
+        if not self._snapshots:
+            return
+        for slot in sorted(self._slots, key=lambda slot: -slot.last_use):
+            if slot.sequence is None:
+                self._snapshots.save(self._context, slot.index, slot.tokens, slot.group)
+
     def drop_idle(self) -> bool:
         """Forget all that no sequence uses now; False when there was nothing."""
         idle = [slot for slot in self._slots if slot.sequence is None and slot.tokens]
@@ -150,21 +158,21 @@ class Slots:
 
     def _fill(self, slot: _Slot, source: _Slot | None, length: int, sequence: Sequence) -> int:
         """Put the start of a sequence's text into a slot; how many tokens of it are there then."""
-        if slot is not source:
-            self._evict(slot)
         saved = self._snapshots
+        kept = length if slot is source else 0
+        if saved and 2 * kept < len(slot.tokens):
+            saved.save(self._context, slot.index, slot.tokens, slot.group)
+        if slot is not source:
+            self._cut(slot, 0)
         if saved and saved.best(sequence.tokens, sequence.group) > length:
-            return saved.restore(self._context, slot.index, sequence.tokens, sequence.group)
+            restored = saved.restore(self._context, slot.index, sequence.tokens, sequence.group)
+            if restored or slot is source:
+                return restored
         if slot is source:
             return length if self._cut(slot, length) else 0
         if source:
             self._context.copy(source.index, slot.index, 0, length)
         return length
-
-    def _evict(self, slot: _Slot) -> None:
-        if self._snapshots and slot.tokens:
-            self._snapshots.save(self._context, slot.index, slot.tokens, slot.group)
-        self._cut(slot, 0)
 
     def _cut(self, slot: _Slot, length: int) -> bool:
         """Forget what comes after; False when the memory cannot, and all of it is forgotten."""

@@ -98,10 +98,10 @@ class SnapshotFiles:
         with suppress(OSError):
             os.utime(stored.path)
 
-    def close(self, timeout: float) -> None:
-        """Wait until everything is written, at most `timeout` seconds."""
+    def close(self) -> None:
+        """Wait until everything is written."""
         self._jobs.put(None)
-        self._thread.join(timeout)
+        self._thread.join()
 
     @property
     def _prefix(self) -> str:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from modelkit.errors import EngineError
+from modelkit.serve.runner.llama import ENGINE_VERSION
+from modelkit.serve.runner.snapshot_files import SnapshotFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +19,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from modelkit.serve.runner.llama.context import Context
-    from modelkit.serve.runner.snapshot_files import SnapshotFiles, StoredPrefix
+    from modelkit.serve.runner.llama.model import Model
+    from modelkit.serve.runner.snapshot_files import StoredPrefix
+    from modelkit.serve.types import LoadOptions
 
 # Reading fewer tokens again is cheaper than keeping them.
 MIN_TOKENS = 256
@@ -62,10 +70,26 @@ class Snapshots:
         if files:
             self._kept = [Snapshot(file.group, file.tokens, None, file) for file in files.stored()]
 
+    @classmethod
+    def of(cls, model: Model, options: LoadOptions) -> Snapshots:
+        """Those of a model, as its options say; raises StoreError for a folder that fails."""
+        files = None
+        if options.prefix_cache_dir:
+            folder, limit = Path(options.prefix_cache_dir), options.prefix_cache_disk
+            files = SnapshotFiles(folder, _identity(model, options), limit)
+        # Of a sliding window or a recurrent state only the end is there.
+        partial = model.rewinds and not model.sliding_window
+        return cls(options.prefix_cache_memory, partial=partial, files=files)
+
+    @property
+    def durable(self) -> bool:
+        """Do copies outlive the process?"""
+        return self._files is not None
+
     @property
     def enabled(self) -> bool:
         """Is there any place to keep copies?"""
-        return self._memory > 0 or self._files is not None
+        return self._memory > 0 or self.durable
 
     @property
     def size(self) -> int:
@@ -73,10 +97,7 @@ class Snapshots:
         return sum(kept.state.nbytes for kept in self._kept if kept.state is not None)
 
     def save(self, context: Context, slot: int, tokens: Sequence[int], group: str = "") -> None:
-        """Keep what a slot holds, unless it is short or a copy begins with it.
-
-        Raises EngineError when llama.cpp cannot copy the slot.
-        """
+        """Keep what a slot holds, unless it is short or a copy begins with it."""
         text = np.asarray(tokens, np.int32)
         if not self.enabled or len(text) < MIN_TOKENS:
             return
@@ -85,7 +106,11 @@ class Snapshots:
         if known and known[1] == len(text):
             self._touch(known[0])
             return
-        state = context.save_state(slot)
+        try:
+            state = context.save_state(slot)
+        except EngineError as error:
+            sys.stderr.write(f"W {error.message}\n")
+            return
         snapshot = Snapshot(digest, text, state)
         older = [kept for kept in self._kept if self._is_superseded(kept, snapshot)]
         self._kept = [kept for kept in self._kept if kept not in older] + [snapshot]
@@ -123,10 +148,10 @@ class Snapshots:
         self._shrink()
         return length
 
-    def close(self, timeout: float) -> None:
-        """Wait until everything is on disk, at most `timeout` seconds."""
+    def close(self) -> None:
+        """Wait until everything is on disk."""
         if self._files:
-            self._files.close(timeout)
+            self._files.close()
 
     def _find(self, text: npt.NDArray[np.int32], group: bytes) -> tuple[Snapshot, int] | None:
         """The copy with the longest usable start, the latest of equals."""
@@ -167,6 +192,14 @@ class Snapshots:
             snapshot.state = None
             if not snapshot.file:
                 self._kept.remove(snapshot)
+
+
+def _identity(model: Model, options: LoadOptions) -> str:
+    """What a state depends on: the weights' file, the cache's format, the engine."""
+    path = Path(model.path)
+    file = path.stat()
+    weights = f"{path.name} {file.st_size} {file.st_mtime_ns}"
+    return f"{weights} {options.kv_cache_type} {options.flash_attention} {ENGINE_VERSION}"
 
 
 def _digest(group: str) -> bytes:

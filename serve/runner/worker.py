@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError, ModelkitError, UsageError
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL = 0.05  # seconds
+_SAVING = 2.5  # seconds, less than the parent waits before it kills
 
 
 class Connection:
@@ -97,6 +99,16 @@ class Worker:
         self._engine = Engine(loaded, connection.send)
         self._grammars: Grammars | None = None
         threading.Thread(target=_run, args=(self._engine,), daemon=True).start()
+
+    @property
+    def saves(self) -> bool:
+        """Is there anything to save when the process ends?"""
+        return bool(self._loaded.snapshots and self._loaded.snapshots.durable)
+
+    def stop(self) -> None:
+        """Save what outlives the process."""
+        if self.saves:
+            self._engine.stop(_SAVING)
 
     def handle(self, command: Command) -> None:
         try:
@@ -209,25 +221,36 @@ def _die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+def _terminate(*_: object) -> None:
+    """End the main loop; a second signal must not disturb what is done then."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit
+
+
 def main(arguments: list[str]) -> int:
     descriptor, parent = map(int, arguments)
     _die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches us too; the parent decides
     connection = Connection(descriptor)
     worker: Worker | None = None
-    for command in connection.commands():
-        if worker:
-            worker.handle(command)
-            continue
-        if not isinstance(command, Load):
-            raise EngineError("the first command must load a model")
-        try:
-            loaded = _load(command, connection)
-            worker = Worker(loaded, connection)
-        except ModelkitError as error:
-            connection.answer(0, _failure(error))
-            return 1
-        connection.answer(0, loaded.info())
+    with suppress(SystemExit):  # from _terminate
+        for command in connection.commands():
+            if worker:
+                worker.handle(command)
+                continue
+            if not isinstance(command, Load):
+                raise EngineError("the first command must load a model")
+            try:
+                loaded = _load(command, connection)
+                worker = Worker(loaded, connection)
+            except ModelkitError as error:
+                connection.answer(0, _failure(error))
+                return 1
+            if worker.saves:
+                signal.signal(signal.SIGTERM, _terminate)
+            connection.answer(0, loaded.info())
+    if worker:
+        worker.stop()
     sys.stderr.flush()
     os._exit(0)
 

@@ -46,12 +46,15 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Starts runners: `await start(path, num_ctx=256)`."""
+    """Starts runners: `await start(path, num_ctx=256)`, with a draft model `draft=path`."""
     runners: list[RunnerProcess] = []
 
-    async def start_one(path: Path, **options: object) -> RunnerProcess:
+    async def start_one(
+        path: Path, *, draft: Path | None = None, **options: object
+    ) -> RunnerProcess:
         load = LoadOptions(**{"num_ctx": 512, "num_thread": 1, **options})  # type: ignore[arg-type]
-        runners.append(await RunnerProcess.start(ModelFiles(str(path)), load))
+        files = ModelFiles(str(path), draft=str(draft) if draft else None)
+        runners.append(await RunnerProcess.start(files, load))
         return runners[-1]
 
     yield start_one

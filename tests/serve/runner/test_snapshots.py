@@ -189,7 +189,7 @@ def test_copies_survive_on_disk(
     first = on_disk()
     cache.read(0, _TEXT)
     first.save(cache.context, 0, _TEXT, "pirate")
-    first.close(60)
+    first.close()
     (file,) = _files(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o600
     again, longer = on_disk(), [*_TEXT, 300]
@@ -205,7 +205,7 @@ def test_without_memory_copies_are_still_kept_on_disk(cache: _Cache, tmp_path: P
     snapshots.save(cache.context, 0, _TEXT)
     # Whether or not the file is complete already.
     assert snapshots.restore(cache.context, 1, [*_TEXT, 5]) == _SIZE
-    snapshots.close(60)
+    snapshots.close()
     assert snapshots.restore(cache.context, 2, [*_TEXT, 5]) == _SIZE
     assert snapshots.size == 0
 
@@ -216,7 +216,7 @@ def test_other_models_do_not_see_the_copies_nor_remove_them(
     first = on_disk()
     cache.read(0, _TEXT)
     first.save(cache.context, 0, _TEXT)
-    first.close(60)
+    first.close()
     assert on_disk("tiny q8_0").best(_TEXT) == 0
     assert len(_files(tmp_path)) == 1
 
@@ -228,7 +228,7 @@ def test_a_file_with_a_damaged_head_is_removed_at_the_start(
     first = on_disk()
     cache.read(0, _TEXT)
     first.save(cache.context, 0, _TEXT)
-    first.close(60)
+    first.close()
     (file,) = _files(tmp_path)
     content = file.read_bytes()
     damaged = {
@@ -250,7 +250,7 @@ def test_a_file_with_a_damaged_body_is_removed_when_it_is_used(
     first = on_disk()
     cache.read(0, _TEXT)
     first.save(cache.context, 0, _TEXT)
-    first.close(60)
+    first.close()
     (file,) = _files(tmp_path)
     content = bytearray(file.read_bytes())
     content[place] ^= 0xFF
@@ -267,7 +267,7 @@ def test_a_file_that_somebody_removed_is_no_harm(
     first = on_disk()
     cache.read(0, _TEXT)
     first.save(cache.context, 0, _TEXT)
-    first.close(60)
+    first.close()
     snapshots = on_disk()
     _files(tmp_path)[0].unlink()
     assert snapshots.restore(cache.context, 1, [*_TEXT, 5]) == 0
@@ -285,7 +285,7 @@ def test_the_folder_keeps_its_limit_and_a_longer_copy_replaces_its_start(
     for slot, last in ((1, 400), (2, 401)):
         cache.read(slot, [*_OTHER[:-1], last])
         snapshots.save(cache.context, slot, [*_OTHER[:-1], last])
-    snapshots.close(60)
+    snapshots.close()
     assert len(_files(tmp_path)) == 2
     again = on_disk()
     assert [again.best([*text, 5]) for text in (_TEXT, [*_OTHER[:-1], 400])] == [2, _SIZE]
@@ -307,6 +307,6 @@ def test_a_full_disk_costs_the_copy_only(
     (tmp_path / "kept").rmdir()
     cache.read(0, _TEXT)
     snapshots.save(cache.context, 0, _TEXT)
-    snapshots.close(60)
+    snapshots.close()
     assert "W cannot write" in capfd.readouterr().err
     assert snapshots.restore(cache.context, 1, [*_TEXT, 5]) == _SIZE
