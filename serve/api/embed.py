@@ -137,8 +137,9 @@ def _inputs(value: object) -> list[str]:
 async def _loading(body: _Request, errors: NameErrors) -> Loading:
     model = await asyncio.to_thread(find, state().store, body.model, errors)
     options = Options.merge(model, body.options)
+    options.report_ignored()
     load = options.load_options(model, state().load_options, None)
-    return Loading(model, load, body.seconds_to_live())
+    return Loading(model, load, body.seconds_to_live(), own_adapters=True)
 
 
 def _is_raw(model: Model) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkit.errors import UsageError
-from modelkit.options import DEPRECATED, OPTIONS, parse_parameter
+from modelkit.options import DEPRECATED, EXTRA_OPTIONS, OPTIONS, parse_parameter
 
 
 def refusal(name: str, text: str) -> UsageError:
@@ -120,3 +120,10 @@ def test_the_defaults_have_the_type_of_their_option() -> None:
 def test_a_deprecated_name_is_no_option() -> None:
     assert DEPRECATED.isdisjoint(OPTIONS)
     assert len(DEPRECATED) == 9
+
+
+def test_llama_cpps_other_options_are_not_for_modelfiles() -> None:
+    assert OPTIONS.keys().isdisjoint(EXTRA_OPTIONS)
+    for name, option in EXTRA_OPTIONS.items():
+        assert (option.name, option.scope) == (name, "request")
+    assert refusal("dry_multiplier", "0.8").message == "unknown parameter 'dry_multiplier'"

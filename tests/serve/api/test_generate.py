@@ -202,6 +202,43 @@ def test_a_go_template_makes_the_prompt(shared: Server) -> None:
         ({"options": {"stop": "x"}}, 400, 'option "stop" must be of type array'),
         ({"options": {"stop": [1]}}, 400, 'option "stop" must be of an array of strings'),
         ({"options": {"seed": 1e300}}, 400, 'option "seed" is out of range'),
+        ({"options": {"top_k": 10**400}}, 400, 'option "top_k" is out of range'),
+        ({"options": {"temperature": 1e39}}, 400, 'option "temperature" is out of range'),
+        ({"options": {"temperature": 10**400}}, 400, 'option "temperature" is out of range'),
+        ({"options": {"repeat_penalty": 0}}, 400, 'option "repeat_penalty" must be at least 1e-06'),
+        ({"options": {"mirostat": 3}}, 400, 'option "mirostat" must be between 0 and 2'),
+        ({"options": {"mirostat": "2"}}, 400, 'option "mirostat" must be of type integer'),
+        (
+            {"options": {"xtc_probability": 2}},
+            400,
+            'option "xtc_probability" must be between 0 and 1',
+        ),
+        (
+            {"options": {"dry_sequence_breakers": "x"}},
+            400,
+            'option "dry_sequence_breakers" must be of type array',
+        ),
+        (
+            {"options": {"logit_bias": [[1, 2]]}},
+            400,
+            'option "logit_bias" must be an object of token ids and numbers',
+        ),
+        (
+            {"options": {"logit_bias": {"the": 1}}},
+            400,
+            'option "logit_bias" names a token that is no id: "the"',
+        ),
+        (
+            {"options": {"logit_bias": {"1": True}}},
+            400,
+            'option "logit_bias" must have a number for token 1',
+        ),
+        ({"options": {"logit_bias": {"1": 1e39}}}, 400, 'option "logit_bias" is out of range'),
+        (
+            {"options": {"logit_bias": {"99999999": 1}}},
+            400,
+            "token 99999999 is not in the model's vocabulary",
+        ),
         ({"keep_alive": "10"}, 400, 'time: missing unit in duration "10"'),
         ({"keep_alive": True}, 400, "Unsupported type: 'bool'"),
         (
@@ -239,6 +276,36 @@ def test_what_cannot_be_answered_is_refused_in_one_line(
 )
 def test_harmless_fields_are_accepted(shared: Server, body: dict[str, Any]) -> None:
     assert generate(shared, **body)["done"]
+
+
+def test_unknown_options_are_named_in_a_header(shared: Server) -> None:
+    strange = {"Temperature": 1, "a, b": 1, "\r\nSet-Cookie: x": 1, "é" * 100: 1}
+    body = {"model": "tiny", "prompt": "a", "options": FAST | strange}
+    for extra in ({}, {"stream": False}, {"prompt": ""}, {"_debug_render_only": True}):
+        headers = shared.post("/api/generate", body | extra).headers
+        assert headers["x-modelkit-ignored-options"] == (
+            "Temperature, a%2C%20b, %0D%0ASet-Cookie%3A%20x, " + "%C3%A9" * 64
+        )
+    answer = shared.post("/api/generate", body | {"options": FAST | {"mirostat": 0}})
+    assert "x-modelkit-ignored-options" not in answer.headers
+    chat = {"model": "tiny", "messages": [], "options": {"numa": True}}
+    assert shared.post("/api/chat", chat).headers["x-modelkit-ignored-options"] == "numa"
+
+
+def test_the_samplers_of_llama_cpp_are_options(shared: Server) -> None:
+    def said(**options: Any) -> str:
+        hot = {"temperature": 1.5, "seed": 3, "num_predict": 16, "num_ctx": 512}
+        return str(generate(shared, options=hot | options)["response"])
+
+    plain = said()
+    for options in (
+        {"mirostat": 1},
+        {"mirostat": 2, "mirostat_tau": 1.0, "mirostat_eta": 0.5},
+        {"top_n_sigma": 0.1},
+        {"xtc_probability": 1.0, "xtc_threshold": 0.0},
+    ):
+        assert said(**options) == said(**options) != plain
+    assert said(dry_multiplier=0.0, top_n_sigma=-1) == plain
 
 
 def test_stop_strings_end_the_answer(shared: Server) -> None:
