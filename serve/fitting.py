@@ -44,6 +44,9 @@ def needed(files: ModelFiles, options: LoadOptions) -> Memory | None:
 
 def smaller(options: LoadOptions) -> Iterator[LoadOptions]:
     """Options that need less and less, by lowering what nobody asked for."""
+    if "prefix_cache_memory" in options.automatic and options.prefix_cache_memory:
+        options = msgspec.structs.replace(options, prefix_cache_memory=0)
+        yield options
     if "num_ctx" in options.automatic:
         for step in CONTEXT_STEPS:
             if step < options.num_ctx:

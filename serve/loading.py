@@ -3,17 +3,23 @@
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from modelkit.model import Model
+from modelkit.serve.machine import available_memory
 from modelkit.serve.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions, ModelFiles, Runner
 from modelkit.settings import flag, setting, uint
+from modelkit.sizes import size_setting
 
 _AUTOMATIC = (("num_ctx", "CONTEXT_LENGTH"), ("num_parallel", "NUM_PARALLEL"))
 """Options that a setting decides, else we."""
+_MOST_PREFIX_MEMORY = 2 << 30
+"""Without a setting, copies of prefixes take a tenth of the free memory and at most this."""
+_PREFIX_DISK = 4 << 30
 
 
 def default_load_options(**given: Any) -> LoadOptions:
@@ -23,9 +29,26 @@ def default_load_options(**given: Any) -> LoadOptions:
         num_parallel=uint("NUM_PARALLEL", 0) or 8,
         kv_cache_type=setting("KV_CACHE_TYPE") or "f16",
         flash_attention=_flash_attention(),
-        automatic=frozenset(name for name, variable in _AUTOMATIC if not uint(variable, 0)),
+        prefix_cache_memory=size_setting("PREFIX_CACHE_MEMORY", _prefix_memory()),
+        prefix_cache_dir=_prefix_folder(),
+        prefix_cache_disk=size_setting("PREFIX_CACHE_DISK", _PREFIX_DISK),
+        automatic=_automatic(),
     )
     return msgspec.structs.replace(options, **given, automatic=options.automatic - given.keys())
+
+
+def _automatic() -> frozenset[str]:
+    names = {name for name, variable in _AUTOMATIC if not uint(variable, 0)}
+    return frozenset(names if setting("PREFIX_CACHE_MEMORY") else {*names, "prefix_cache_memory"})
+
+
+def _prefix_memory() -> int:
+    return min((available_memory() or 0) // 10, _MOST_PREFIX_MEMORY)
+
+
+def _prefix_folder() -> str:
+    folder = setting("PREFIX_CACHE_DIR")
+    return str(Path(folder).expanduser().absolute()) if folder else ""
 
 
 def _flash_attention() -> str:

@@ -23,17 +23,19 @@ _MAX_LAYERS = 4096  # more are a damaged file's
 @dataclass(frozen=True)
 class Memory:
     """Bytes of a loaded model: weights (adapters, projectors and a draft model's included), the
-    cache of all contexts, the buffers that a step computes in, and the runner process itself.
+    cache of all contexts, the buffers that a step computes in, the copies of prefixes at most, and
+    the runner process itself.
     """
 
     weights: int
     cache: int
     compute: int
+    prefixes: int = 0
     runtime: int = _RUNTIME
 
     @property
     def total(self) -> int:
-        return self.weights + self.cache + self.compute + self.runtime
+        return self.weights + self.cache + self.compute + self.prefixes + self.runtime
 
     def parts(self) -> dict[str, int]:
         """The bytes by name, the total last."""
@@ -56,7 +58,7 @@ def estimate(files: ModelFiles, options: LoadOptions) -> Memory:
         weights += draft.weights
         cache += draft.cache(options)
         compute += draft.compute(options)
-    return Memory(weights, cache + options.prefix_cache_memory, compute)
+    return Memory(weights, cache, compute, options.prefix_cache_memory)
 
 
 @dataclass(frozen=True)

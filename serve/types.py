@@ -43,7 +43,8 @@ class LoadOptions(msgspec.Struct, frozen=True):
     prefix_cache_memory and prefix_cache_disk are bytes for copies of prefixes that left the cache,
     the latter in the folder prefix_cache_dir (empty: none on disk).
     automatic names the fields that nobody asked for: a request takes what a running model has of
-    them, and num_ctx and num_parallel among them are lowered when memory is short.
+    them, and num_ctx, num_parallel and prefix_cache_memory among them are lowered when memory is
+    short.
     extra_buffers lets llama.cpp repack weights for the CPU, which is faster.
     """
 
@@ -98,9 +99,7 @@ class Sampling(msgspec.Struct):
     dry_base: float = 1.75
     dry_allowed_length: int = 2
     dry_penalty_last_n: int = -1
-    dry_sequence_breakers: list[str] = msgspec.field(
-        default_factory=lambda: ["\n", ":", '"', "*"]
-    )
+    dry_sequence_breakers: list[str] = msgspec.field(default_factory=lambda: ["\n", ":", '"', "*"])
     xtc_probability: float = 0.0
     xtc_threshold: float = 0.1
     top_n_sigma: float = -1.0

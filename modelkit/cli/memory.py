@@ -46,7 +46,8 @@ def memory_of(
 def memory_rows(memory: dict[str, Any]) -> list[tuple[str, str]]:
     """The estimate as rows of a table."""
     context = "{num_parallel} x {num_ctx} tokens, {kv_cache_type}".format(**memory)
-    rows = [(key, human_bytes(memory[key])) for key in ("weights", "cache", "compute", "runtime")]
+    parts = ("weights", "cache", "compute", "prefixes", "runtime")
+    rows = [(key, human_bytes(memory[key])) for key in parts]
     rows[1] = ("cache", f"{rows[1][1]} ({context})")
     free = memory["available"]
     return [
