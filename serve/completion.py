@@ -151,6 +151,7 @@ async def _generation(
         logprobs=request.logprobs,
         truncate=request.truncate,
         grammar=grammar,
+        adapters=request.loading.adapters,
     )
 
 

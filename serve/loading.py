@@ -11,7 +11,7 @@ import msgspec
 from modelkit.model import Model
 from modelkit.serve.machine import available_memory
 from modelkit.serve.scheduler import Scheduler
-from modelkit.serve.types import LoadOptions, ModelFiles, Runner
+from modelkit.serve.types import Adapter, LoadOptions, ModelFiles, Runner
 from modelkit.settings import flag, setting, uint
 from modelkit.sizes import size_setting
 
@@ -59,11 +59,16 @@ def _flash_attention() -> str:
 
 @dataclass(frozen=True)
 class Loading:
-    """A model, its load options, and the seconds it stays after its last use (None: as before)."""
+    """A model, its load options, and the seconds it stays after its last use (None: as before).
+
+    Models that differ in their adapters share a runner, and each request names its own; for what
+    cannot name them, such as embeddings, `own_adapters` has a runner load the model's for good.
+    """
 
     model: Model
     options: LoadOptions
     keep_alive: float | None = None
+    own_adapters: bool = False
 
     @property
     def key(self) -> str:
@@ -75,10 +80,15 @@ class Loading:
         """The paths the runner opens."""
         return ModelFiles(
             model=str(self.model.gguf_path),
-            adapters=[str(path) for path in self.model.adapters],
+            adapters=[str(path) for path in self.model.adapters] if self.own_adapters else [],
             projectors=[str(path) for path in self.model.projectors],
             draft=next((str(path) for path in reversed(self.model.drafts)), None),
         )
+
+    @property
+    def adapters(self) -> list[Adapter]:
+        """What a request to generate must name."""
+        return [Adapter(str(path)) for path in self.model.adapters]
 
     def lease(self, scheduler: Scheduler) -> AbstractAsyncContextManager[Runner]:
         """A runner with the model loaded, ours until the block ends."""

@@ -47,7 +47,7 @@ def estimate(files: ModelFiles, options: LoadOptions) -> Memory:
 
     The cache is exact for llama.cpp's plain and sliding-window caches (it keeps whole contexts for
     the latter too) and an upper bound for recurrent and hybrid models. The compute buffers follow
-    what llama.cpp reserves for a llama; docs/engine.md has the measured error.
+    what llama.cpp reserves for llamas: up to a third more, never less, in the tests.
     """
     shape = Shape.read(Path(files.model))
     paths = [*files.adapters, *files.projectors]

@@ -33,7 +33,8 @@ async def stalled(channel: Channel, stats: Callable[[], Awaitable[Stats]], patie
         except TimeoutError:
             return f"no step ended for {patience:g} s"
         received = channel.received
-        if now.decoded != decoded or not (now.active or now.waiting):
+        # Embeddings count no tokens, but a step of theirs has ended.
+        if now.decoded != decoded or not now.active:
             since, decoded = loop.time(), now.decoded
         elif loop.time() - since >= patience:
             return f"no token was decoded for {patience:g} s"
