@@ -10,6 +10,8 @@ import msgspec
 
 Resolve: TypeAlias = Callable[[str], Any]
 
+# Every pair of alternatives is compared.
+_MAX_ALTERNATIVES = 200
 _TYPES = frozenset({"null", "boolean", "number", "string", "array", "object"})
 
 
@@ -18,24 +20,29 @@ def all_disjoint(alternatives: list[Any], resolve: Resolve) -> bool:
 
     `resolve` finds what a $ref names. False may also mean that it cannot be told.
     """
+    if len(alternatives) > _MAX_ALTERNATIVES:
+        return False
     schemas = [_follow(schema, resolve) for schema in alternatives]
-    return all(_disjoint(a, b, resolve) for a, b in combinations(schemas, 2))
+    return all(_disjoint(a, b) or _told_apart(a, b, resolve) for a, b in combinations(schemas, 2))
 
 
-def _disjoint(a: Mapping[str, Any], b: Mapping[str, Any], resolve: Resolve) -> bool:
-    types_a, types_b = _types(a), _types(b)
-    if not types_a & types_b:
+def _disjoint(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Have they no type, or none of the values they list, in common?"""
+    if not _types(a) & _types(b):
         return True
     values_a, values_b = _values(a), _values(b)
-    if values_a is not None and values_b is not None:
-        return not values_a & values_b
-    if types_a & types_b != {"object"}:
+    return values_a is not None and values_b is not None and not values_a & values_b
+
+
+def _told_apart(a: Mapping[str, Any], b: Mapping[str, Any], resolve: Resolve) -> bool:
+    """Are both objects, with a property that one requires and that cannot suit both?"""
+    if _types(a) & _types(b) != {"object"}:
         return False
-    # A property that one of them requires and both describe decides.
     required = {*a.get("required", ()), *b.get("required", ())}
     shared = required & set(a.get("properties", ())) & set(b.get("properties", ()))
     return any(
-        all_disjoint([a["properties"][name], b["properties"][name]], resolve) for name in shared
+        _disjoint(_follow(a["properties"][name], resolve), _follow(b["properties"][name], resolve))
+        for name in shared
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from lark import Lark, Token, Tree
@@ -17,6 +18,10 @@ from lark.exceptions import LarkError
 
 from modelkit.errors import UsageError
 
+# Both bound the time of a conversion to a second, and what Python and llguidance must stack up.
+_MAX_LENGTH = 1 << 16
+_MAX_DEPTH = 50
+_PAREN = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])+\]|#[^\n]*|([()])', re.S)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.S)
 _SHORT = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "[": "[", "]": "]"}
 _MEMBER = re.compile(rf"({_ESCAPE.pattern}|.)(-(?!$))?", re.S)
@@ -24,6 +29,9 @@ _MEMBER = re.compile(rf"({_ESCAPE.pattern}|.)(-(?!$))?", re.S)
 
 def to_lark(source: str) -> str:
     """llguidance's Lark for a GBNF grammar; raises UsageError for one that is not valid."""
+    if len(source) > _MAX_LENGTH or _depth(source) > _MAX_DEPTH:
+        limits = f"{_MAX_LENGTH} characters, {_MAX_DEPTH} levels of parentheses"
+        raise UsageError(f"the GBNF grammar is too large; the limit is {limits}")
     try:
         tree = _parser().parse(source)
     except LarkError as error:
@@ -42,6 +50,12 @@ def to_lark(source: str) -> str:
 def _parser() -> Lark:
     grammar = (Path(__file__).parent / "gbnf.lark").read_text(encoding="utf-8")
     return Lark(grammar, parser="lalr")
+
+
+def _depth(source: str) -> int:
+    """How deep parentheses are nested."""
+    steps = (1 if found[1] == "(" else -1 for found in _PAREN.finditer(source) if found[1])
+    return max(accumulate(steps), default=0)
 
 
 class _Converter:
@@ -129,7 +143,10 @@ def _recursive(uses: dict[str, set[str]]) -> set[str]:
     """The rules that lead back to themselves, and those that use such a rule."""
     plain: set[str] = set()
     while True:
-        more = {name for name, used in uses.items() if used <= plain}
-        if more == plain:
+        before = len(plain)
+        # Backwards: a rule is usually used before it is written.
+        for name in reversed(uses):
+            if uses[name] <= plain:
+                plain.add(name)
+        if len(plain) == before:
             return uses.keys() - plain
-        plain = more

@@ -27,6 +27,8 @@ _MAX_THREADS = 4
 # About 2 kB each, for every place in a text where the grammar can be: 100 MB at most.
 _MAX_LEXER_STATES = 50_000
 _MAX_REASON = 400
+# llguidance follows rules from one to the next on the stack: some thousands would overflow it.
+_MAX_RULES = 1000
 
 # No \uXXXX: every string then has one spelling, so a property cannot hide behind another one.
 _STRINGS: JsonCompileOptions = {
@@ -46,7 +48,7 @@ _COMPACT: JsonCompileOptions = {
 _RELAXED: JsonCompileOptions = {**_STRINGS, "whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
 
 _LARK_TOKENS = re.compile(
-    r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\\n])+/|//[^\n]*|#[^\n]*|(?P<json>%json\s*)'
+    r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\\n])+/|//[^\n]*|#[^\n]*|:|(?P<json>%json\s*)'
 )
 
 
@@ -122,25 +124,28 @@ def _translate(grammar: Grammar) -> str:
             case "regex":
                 return LLMatcher.grammar_from_regex(source)
             case "lark":
-                return LLMatcher.grammar_from_lark(_with_checked_schemas(source))
+                return LLMatcher.grammar_from_lark(_checked(source))
             case "gbnf":
                 from modelkit.serve.runner.grammar.gbnf import to_lark
 
-                return LLMatcher.grammar_from_lark(to_lark(source))
-    except ValueError as error:
+                return LLMatcher.grammar_from_lark(_checked(to_lark(source)))
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:_MAX_REASON]
         raise UsageError(f"the {_title(grammar)} cannot be read: {reason}") from error
 
 
-def _with_checked_schemas(source: str) -> str:
-    """A Lark grammar whose `%json {...}` schemas are as strict as those that come alone."""
-    parts, at = [], 0
+def _checked(source: str) -> str:
+    """A Lark grammar of bearable size, whose `%json {...}` are as strict as schemas alone."""
+    parts, at, rules = [], 0, 0
     while found := _LARK_TOKENS.search(source, at):
         parts.append(source[at : found.end()])
+        rules += found[0] == ":"
         at = found.end()
         if found["json"] is None:
             continue
         schema, at = json.JSONDecoder().raw_decode(source, at)
         strict = {**normalise(json.dumps(schema)), "x-guidance": _COMPACT}
         parts.append(json.dumps(strict))
+    if rules > _MAX_RULES:
+        raise UsageError(f"the grammar has more than {_MAX_RULES} rules")
     return "".join([*parts, source[at:]])

@@ -13,11 +13,16 @@ def endless(definitions: Mapping[str, Any]) -> list[str]:
     itself. References must have the form #/$defs/<name>.
     """
     finite: set[str] = set()
+    waiting = list(definitions)
     while True:
-        more = {name for name, schema in definitions.items() if _is_finite(schema, finite)}
-        if more == finite:
-            return [name for name in definitions if name not in finite]
-        finite = more
+        # Backwards: what is named later is usually what ends.
+        for name in reversed(waiting):
+            if _is_finite(definitions[name], finite):
+                finite.add(name)
+        left = [name for name in waiting if name not in finite]
+        if len(left) == len(waiting):
+            return left
+        waiting = left
 
 
 def _is_finite(schema: Any, finite: set[str]) -> bool:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from modelkit.errors import UsageError
 from modelkit.serve.runner.grammar.disjoint import all_disjoint
+from modelkit.serve.runner.grammar.drafts import is_older, with_prefix_items
 from modelkit.serve.runner.grammar.formats import NATIVE, PATTERNS
 from modelkit.serve.runner.grammar.keywords import instead_of, is_silent
 from modelkit.serve.runner.grammar.pattern import Translation, translate
@@ -22,14 +23,8 @@ from modelkit.serve.runner.grammar.values import CHECKS, MAX_INTEGER, malformed
 MAX_LENGTH = 1 << 18
 MAX_SCHEMAS = 2000
 MAX_DEPTH = 96  # keys and indices in a JSON pointer
-
-# Drafts whose schemas mean here what they say. The older ones spell tuples as a list of `items`.
-_LATEST = "https://json-schema.org/draft/2020-12/schema"
-_OLDER = {
-    "https://json-schema.org/draft/2019-09/schema",
-    "http://json-schema.org/draft-07/schema",
-    "http://json-schema.org/draft-06/schema",
-}
+# llguidance follows references on the stack: a chain of a thousand would overflow it.
+MAX_DEFINITIONS = 200
 
 Schema = dict[str, Any]
 
@@ -44,10 +39,9 @@ def normalise(source: str) -> Schema:
     if len(source) > MAX_LENGTH:
         raise UsageError(f"the JSON schema has more than {MAX_LENGTH} characters")
     try:
-        document = json.loads(source, parse_constant=_no_constant)
+        return _Normaliser(json.loads(source, parse_constant=_no_constant)).run()
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the JSON schema cannot be read: {error}") from error
-    return _Normaliser(document).run()
 
 
 class _Normaliser:
@@ -55,7 +49,7 @@ class _Normaliser:
 
     def __init__(self, document: Any) -> None:
         self._document = document
-        self._old = _is_old(document)
+        self._old = is_older(document)
         self._names: dict[str, str] = {}
         self._waiting: list[str] = []
         self._refused: dict[str, None] = {}
@@ -91,6 +85,9 @@ class _Normaliser:
 
     def _name(self, pointer: str) -> str:
         if pointer not in self._names:
+            if len(self._names) > MAX_DEFINITIONS:
+                limit = f"at most {MAX_DEFINITIONS} different places may be referred to"
+                raise UsageError(f"the JSON schema has too many $ref; {limit}")
             self._names[pointer] = f"d{len(self._names)}"
             self._waiting.append(pointer)
         return self._names[pointer]
@@ -137,7 +134,7 @@ class _Normaliser:
             said.pop("$schema", None)
             said.pop("$id", None)
         if self._old:
-            said = _with_prefix_items(said, pointer)
+            said = with_prefix_items(said, pointer)
         for keyword in [key for key in said if key not in self._keywords]:
             self._refuse(keyword, pointer, instead_of(keyword))
         self._check_keys(said, pointer)
@@ -210,24 +207,6 @@ class _Normaliser:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
-
-
-def _is_old(document: Any) -> bool:
-    draft = document.get("$schema", _LATEST) if isinstance(document, dict) else _LATEST
-    name = str(draft).rstrip("#")
-    if name != _LATEST and name not in _OLDER:
-        raise UsageError(f"unsupported JSON schema draft {json.dumps(draft)}; use {_LATEST}")
-    return name in _OLDER
-
-
-def _with_prefix_items(schema: Schema, pointer: str) -> Schema:
-    """Until draft 2019-09 a tuple was a list of `items`, and `additionalItems` came after it."""
-    if not isinstance(schema.get("items"), list):
-        return {key: value for key, value in schema.items() if key != "additionalItems"}
-    if "prefixItems" in schema:
-        raise malformed(f"{pointer}/prefixItems", "a tuple is given twice")
-    renamed = {"items": "prefixItems", "additionalItems": "items"}
-    return {renamed.get(key, key): value for key, value in schema.items()}
 
 
 def _with_bounds(schema: Schema) -> Schema:

@@ -181,6 +181,31 @@ def _nested(levels: int) -> str:
     return '{"items":' * levels + "{}" + "}" * levels
 
 
+def _chain(start: str, rule: str) -> str:
+    rules = [rule.format(n, n + 1) for n in range(2000)]
+    return "\n".join([start, *rules, rules[-1].replace("r1999", "r2000").replace(" r2000", "")])
+
+
+def _references(count: int) -> dict[str, object]:
+    """A definition in a definition in a definition..."""
+    definitions = {f"d{n}": closed(x={"$ref": f"#/$defs/d{n + 1}"}) for n in range(count)}
+    return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{count}": {"type": "null"}}}
+
+
+def _twins() -> dict[str, object]:
+    """Two schemas that refer to themselves in every property."""
+    names = [f"p{n}" for n in range(50)]
+    twin = {
+        name: {
+            "type": "object",
+            "properties": {key: {"$ref": f"#/$defs/{name}"} for key in names},
+            "required": names,
+        }
+        for name in "ab"
+    }
+    return {"oneOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}], "$defs": twin}
+
+
 _BOMBS: dict[str, Callable[[], Grammar]] = {
     "length": lambda: Grammar("json_schema", " " * (1 << 18) + "true"),
     "regex length": lambda: Grammar("regex", "a" * (1 << 21)),
@@ -203,6 +228,17 @@ _BOMBS: dict[str, Callable[[], Grammar]] = {
             }
         ),
     ),
+    "deep constant": lambda: Grammar("json_schema", '{"const":' + "[" * 900 + "]" * 900 + "}"),
+    "deep schema in lark": lambda: Grammar("lark", "start: %json " + _nested(100_000)),
+    "alternatives": lambda: Grammar(
+        "json_schema", json.dumps({"oneOf": [{"const": n} for n in range(1500)]})
+    ),
+    "alternatives that nest": lambda: Grammar("json_schema", json.dumps(_twins())),
+    "chain of references": lambda: Grammar("json_schema", json.dumps(_references(900))),
+    "chain of rules": lambda: Grammar("lark", _chain("start: r0", "r{}: r{} /x/")),
+    "chain of GBNF rules": lambda: Grammar("gbnf", _chain("root ::= r0", "r{} ::= r{} [x]")),
+    "GBNF groups": lambda: Grammar("gbnf", "root ::= " + "(" * 20_000 + '"a"' + ")" * 20_000),
+    "Lark groups": lambda: Grammar("lark", "start: " + "(" * 100_000 + '"a"' + ")" * 100_000),
     "multiples": lambda: Grammar(
         "json_schema", json.dumps({"type": "integer", "multipleOf": 999_999_937})
     ),
@@ -213,6 +249,12 @@ _BOMBS: dict[str, Callable[[], Grammar]] = {
 def test_a_bomb_is_refused(name: str, grammars: Grammars) -> None:
     with pytest.raises(UsageError):
         grammars.start(_BOMBS[name]())
+
+
+def test_a_long_chain_of_references_is_no_bomb(grammars: Grammars, model: Model) -> None:
+    source = json.dumps(_references(190))
+    constraint = grammars.start(Grammar("json_schema", source))
+    assert accepts(constraint, model, '{"x":' * 190 + "null" + "}" * 190)
 
 
 def test_a_definition_named_twice_at_every_level_is_compiled_once(
