@@ -19,8 +19,13 @@ LLAMA_WORDS = [f"▁{syllable}" for syllable in _SYLLABLES] + _SYLLABLES
 BERT_WORDS = ["▁why", "▁is", "▁the", "▁sky", "▁blue", "▁?", "▁a", "▁cat", "▁sat", "ted"]
 
 
-def write_llama(path: Path, *, seed: int = 0, embd: int = 64, ctx: int = LLAMA_CTX) -> Path:
-    """A two-layer llama in f32 whose likeliest tokens are always syllables, never the end token."""
+def write_llama(
+    path: Path, *, seed: int = 0, embd: int = 64, ctx: int = LLAMA_CTX, experts: int = 0
+) -> Path:
+    """A two-layer llama in f32 whose likeliest tokens are always syllables, never the end token.
+
+    `experts` is what the file claims to have; it has none.
+    """
     heads, kv_heads, layers, feed = 4, 2, 2, 2 * embd
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(ctx)
@@ -31,6 +36,8 @@ def write_llama(path: Path, *, seed: int = 0, embd: int = 64, ctx: int = LLAMA_C
     writer.add_head_count_kv(kv_heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(embd // heads)
+    if experts:
+        writer.add_expert_count(experts)
     writer.add_chat_template("{{ messages[-1].content }}")
     vocabulary = _add_sentencepiece(writer)
     random = np.random.default_rng(seed)

@@ -1,0 +1,123 @@
+"""Does the server survive? Killed runners, clients that leave, and hours of mixed load.
+
+Usage: python -m bench.engine.faults [--kills 200] [--streams 16] [--leaves 100] [--soak MINUTES]
+
+Prints what happened and exits with 1 when a stream had no proper end within two seconds of a kill,
+the next request failed, a slot stayed taken, or memory, descriptors or latency grew.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+
+from bench.engine.client import Answer, post
+from bench.engine.models import FOLDER, minilm, synthetic
+from bench.engine.server import Server, free_port
+from bench.engine.soak import soak
+
+CHAT = "synthetic-q8_0"
+_PROMPT = "w1 w2 w3 w4 w5 w6 w7 w8"
+_LIMIT = 2.0  # seconds from a kill to the end of every stream
+_SLOT_LIMIT = 1.0  # seconds from a client's leaving to the first token of the next request
+
+
+@contextlib.contextmanager
+def started(**settings: str) -> Iterator[Server]:
+    """A server over the models of the measurements, stopped in the end."""
+    port = free_port()
+    command = (sys.executable, "-m", "modelkit", "serve", "--listen", f"127.0.0.1:{port}")
+    environment = {"MODELKIT_MODELS": str(FOLDER / "models"), **settings}
+    server = Server.start("modelkit", command, port, ready="/api/version", environment=environment)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+async def generate(server: Server, tokens: int) -> Answer:
+    """One streamed answer; raises RuntimeError for an error object."""
+    body = {"model": CHAT, "prompt": _PROMPT, "options": {"num_predict": tokens, "num_ctx": 2048}}
+    return await post(server.port, "/api/generate", body)
+
+
+async def outcome(stream: "asyncio.Task[Answer]") -> tuple[str, float]:
+    """How a stream ended (text, error, or what was wrong with it) and when."""
+    try:
+        await stream
+        return "text", time.perf_counter()
+    except RuntimeError:
+        return "error", time.perf_counter()
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        return f"broken: {error!r}", time.perf_counter()
+
+
+async def kill_runners(server: Server, times: int, streams: int) -> list[str]:
+    """Kill the runner at random moments under streams; returns what went wrong."""
+    wrong: list[str] = []
+    moments, slowest = random.Random(1), 0.0
+    for turn in range(times):
+        await generate(server, 1)
+        tasks = [asyncio.create_task(generate(server, 2000)) for _ in range(streams)]
+        await asyncio.sleep(moments.random())
+        killed = time.perf_counter()
+        for pid in server.memory().keys() - {server.process.pid}:
+            os.kill(pid, signal.SIGKILL)
+        ends = await asyncio.gather(*map(outcome, tasks))
+        slowest = max(slowest, *(when - killed for _, when in ends))
+        wrong += [f"kill {turn}: {how}" for how, _ in ends if how not in ("text", "error")]
+    await generate(server, 1)
+    print(
+        f"{times} kills under {streams} streams: slowest end {slowest:.2f} s, {len(wrong)} broken"
+    )
+    return wrong + ([f"a stream took {slowest:.1f} s to end"] if slowest > _LIMIT else [])
+
+
+async def leave(server: Server, times: int) -> list[str]:
+    """Clients leave at random moments; with one slot, the next answer shows that it is free."""
+    await generate(server, 1)
+    moments, waits = random.Random(2), []
+    for _ in range(times):
+        stream = asyncio.create_task(generate(server, 2000))
+        await asyncio.sleep(0.3 * moments.random())
+        stream.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stream
+        waits.append((await generate(server, 1)).first)
+    print(f"{times} clients left: next first token median {statistics.median(waits):.3f} s, "
+          f"slowest {max(waits):.3f} s")  # fmt: skip
+    return ["a slot stayed taken"] if max(waits) > _SLOT_LIMIT else []
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--streams", type=int, default=16)
+    parser.add_argument("--leaves", type=int, default=100)
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
+    options = parser.parse_args()
+    models = (synthetic("q8_0").name, minilm().name)
+    wrong: list[str] = []
+    if options.kills:
+        with started() as server:
+            wrong += asyncio.run(kill_runners(server, options.kills, options.streams))
+    if options.leaves:
+        with started(MODELKIT_NUM_PARALLEL="1") as server:
+            wrong += asyncio.run(leave(server, options.leaves))
+    if options.soak:
+        with started() as server:
+            wrong += asyncio.run(soak(server, *models, minutes=options.soak))
+    for line in wrong[:20]:
+        print(f"WRONG: {line}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
