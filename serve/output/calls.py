@@ -22,7 +22,7 @@ def find_call(before: str, text: str, tools: Sequence[str]) -> Function | None:
     deeper inside, and arguments alone after the tool's name. Arguments may be an object or a
     string that holds one.
     """
-    value = _decoded(text)
+    value = decode_object(text)
     if value is None:
         return None
     for inner in _objects(value):
@@ -38,6 +38,14 @@ def tool_call(function: Function) -> ToolCall:
     """The call with an id of its own."""
     letters = (secrets.choice(_ID_LETTERS) for _ in range(8))
     return ToolCall(id="call_" + "".join(letters), function=function)
+
+
+def decode_object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None when it is none."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _named(value: dict[str, Any], tools: Sequence[str]) -> Function | None:
@@ -64,15 +72,8 @@ def _keyed(value: dict[str, Any], tools: Sequence[str]) -> Function | None:
 
 def _object(value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
-        value = _decoded(value)
+        value = decode_object(value)
     return value if isinstance(value, dict) else None
-
-
-def _decoded(text: str) -> dict[str, Any] | None:
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
 
 
 def _objects(value: dict[str, Any]) -> Iterator[dict[str, Any]]:

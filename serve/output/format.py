@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from modelkit.model import Model
+from modelkit.serve.output.harmony import HarmonyParser
 from modelkit.serve.output.parser import OutputParser, StagedParser
 from modelkit.serve.output.thinking import ThinkingParser
 from modelkit.serve.output.tools import tool_parser
@@ -12,6 +13,7 @@ from modelkit.templates import GoTemplate
 from modelkit.templates.choice import pick_template
 from modelkit.templates.detect import jinja_traits, think_tags, tool_tag
 
+_HARMONY_FAMILIES = ("gptoss", "gpt-oss")
 _JINJA_THINK_TAGS = ("<think>", "</think>")
 # What stands before a call in the chat templates of Hermes and Qwen, Mistral, DeepSeek, Granite,
 # NVIDIA's Llamas and Firefunction. Llama 3.1 and others write the bare object.
@@ -29,23 +31,30 @@ _JINJA_TOOL_TAGS = (
 class AnswerFormat:
     """The tags around thoughts, the tag before calls of tools, the names of those tools.
 
-    Without thinking tags, thoughts are content; without tools, so are calls.
+    Without thinking tags, thoughts are content; without tools, so are calls. Harmony, the format
+    of gpt-oss, marks both in its own way.
     """
 
     thinking: tuple[str, str] | None = None
     tool_tag: str = "{"
     tools: tuple[str, ...] = ()
+    harmony: bool = False
 
     def parser(self, prompt: str) -> OutputParser:
         """The parser of one answer to `prompt`."""
+        if self.harmony:
+            return HarmonyParser(prompt, self.tools)
         thoughts = self.thoughts(prompt)
-        return StagedParser([*([thoughts] if thoughts else []), *self._calls()])
+        calls = tool_parser(self.tool_tag, self.tools) if self.tools else None
+        return StagedParser([stage for stage in (thoughts, calls) if stage])
 
-    def thoughts(self, prompt: str) -> ThinkingParser | None:
+    def thoughts(self, prompt: str) -> OutputParser | None:
         """The parser of thoughts alone; None for a model that does not think.
 
         A prompt that ends with the opening tag has begun the thoughts itself.
         """
+        if self.harmony:
+            return HarmonyParser(prompt)
         if self.thinking is None:
             return None
         opening, closing = self.thinking
@@ -53,19 +62,19 @@ class AnswerFormat:
 
     def without_thoughts(self) -> "AnswerFormat":
         """The format of an answer whose thoughts are over."""
-        return AnswerFormat(None, self.tool_tag, self.tools)
-
-    def _calls(self) -> list[OutputParser]:
-        return [tool_parser(self.tool_tag, self.tools)] if self.tools else []
+        return AnswerFormat(tool_tag=self.tool_tag, tools=() if self.harmony else self.tools)
 
 
 def answer_format(model: Model, *, think: bool, tools: Sequence[str] = ()) -> AnswerFormat:
     """How the model writes when it may think and call these tools."""
-    if not think and not tools:
+    names = tuple(filter(None, tools))
+    if model.config.model_family in _HARMONY_FAMILIES or model.config.parser == "harmony":
+        return AnswerFormat(tools=names, harmony=True)
+    if not think and not names:
         return AnswerFormat()
     go = model.go_template
-    tags = _jinja_tags(model.chat_templates, bool(tools)) if go is None else _go_tags(go)
-    return AnswerFormat(tags.thinking if think else None, tags.tool_tag, tuple(filter(None, tools)))
+    tags = _jinja_tags(model.chat_templates, bool(names)) if go is None else _go_tags(go)
+    return AnswerFormat(tags.thinking if think else None, tags.tool_tag, names)
 
 
 @lru_cache(maxsize=64)
