@@ -274,7 +274,7 @@ def _is_out_of_memory(error: EngineError) -> bool:
     """llama.cpp got no memory, or the kernel killed the process that asked for too much."""
     if isinstance(error, Crashed):
         return error.signal == signal.SIGKILL
-    return "allocate" in error.message or "out of memory" in error.message
+    return any(words in error.message for words in ("allocate", "bad_alloc", "out of memory"))
 
 
 def _seconds(keep_alive: float) -> float:
