@@ -41,7 +41,9 @@ class LoadOptions(msgspec.Struct, frozen=True):
     draft_num_predict is how many tokens may be guessed ahead of the text: None is 4 with a draft
     model and 0 without one; without a draft model, guesses are looked up in the text so far.
     prefix_cache_memory and prefix_cache_disk are bytes for copies of prefixes that left the cache,
-    the latter in the folder prefix_cache_dir (empty: none on disk).
+    the latter in the folder prefix_cache_dir (empty: none on disk). kv_unified: sequences share one
+    pool of cells, and with it equal prefixes; otherwise each has cells of its own, which costs less
+    when many are long, and equal prefixes are copied.
     automatic names the fields that nobody asked for: a request takes what a running model has of
     them, and num_ctx, num_parallel and prefix_cache_memory among them are lowered when memory is
     short.
@@ -62,6 +64,7 @@ class LoadOptions(msgspec.Struct, frozen=True):
     prefix_cache_memory: int = 0
     prefix_cache_dir: str = ""
     prefix_cache_disk: int = 0
+    kv_unified: bool = True
     automatic: frozenset[str] = frozenset()
     extra_buffers: bool = True
 

@@ -125,8 +125,8 @@ def _drafter(draft: str | None, model: Model, options: LoadOptions) -> Drafter |
 
 
 def _context(model: Model, options: LoadOptions, most_guesses: int) -> Context:
-    # One pool of cells for all sequences, as large as all of them together may become: a sequence
-    # that was admitted can always go on, and sequences can share a prefix.
+    # As many cells as all sequences together may come to need: one that was admitted can always go
+    # on.
     return Context(
         model,
         n_ctx=options.num_ctx * options.num_parallel,
@@ -136,6 +136,7 @@ def _context(model: Model, options: LoadOptions, most_guesses: int) -> Context:
         cache_type=options.kv_cache_type,
         flash_attention=options.flash_attention,
         max_outputs=options.num_parallel * (1 + most_guesses),
+        unified=options.kv_unified,
     )
 
 

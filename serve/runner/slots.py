@@ -76,7 +76,7 @@ class Slots:
         slot.group, slot.sequence, slot.last_use = sequence.group, sequence, self._clock
         slot.tokens = []
         sequence.start(slot.index, length)
-        if self._context.shares_cells:
+        if self._context.cuts_anywhere:
             self._find_leader(sequence, prompt)
 
     def release(self, sequence: Sequence) -> None:
@@ -110,6 +110,8 @@ class Slots:
         start = sequence.window.keep + sequence.window.discard(sequence.position)
         own = sequence.tokens[: sequence.exact]
         others = [slot for slot in self._slots if slot.sequence is not sequence]
+        if not self._context.shares_cells:
+            others = []
         sharing = [slot for slot in others if common_prefix(slot.held, own) > start]
         for slot in sharing:
             if slot.sequence is None:
@@ -136,7 +138,7 @@ class Slots:
     def _best(self, prompt: list[int], group: str) -> tuple[_Slot | None, int]:
         best, length = None, 0
         for slot in self._slots:
-            if slot.group != group or (slot.sequence and not self._context.shares_cells):
+            if slot.group != group:
                 continue
             held = slot.held
             shared = common_prefix(held, prompt)
@@ -154,7 +156,7 @@ class Slots:
 
     def _keeps(self, source: _Slot, length: int) -> bool:
         """Is what follows the first `length` tokens worth a slot of its own?"""
-        return self._context.shares_cells and 2 * length < len(source.tokens)
+        return 2 * length < len(source.tokens)
 
     def _fill(self, slot: _Slot, source: _Slot | None, length: int, sequence: Sequence) -> int:
         """Put the start of a sequence's text into a slot; how many tokens of it are there then."""
@@ -170,9 +172,7 @@ class Slots:
                 return restored
         if slot is source:
             return length if self._cut(slot, length) else 0
-        if source:
-            self._context.copy(source.index, slot.index, 0, length)
-        return length
+        return self._context.copy(source.index, slot.index, 0, length) if source else 0
 
     def _cut(self, slot: _Slot, length: int) -> bool:
         """Forget what comes after; False when the memory cannot, and all of it is forgotten."""
@@ -198,9 +198,8 @@ class Slots:
         leader = self._leaders.pop(sequence)
         length = min(leader.length, leader.sequence.exact)
         if length > sequence.position:
-            source = leader.sequence.slot
-            self._context.copy(source, sequence.slot, sequence.position, length)
-            sequence.skip(length)
+            source, start = leader.sequence.slot, sequence.position
+            sequence.skip(self._context.copy(source, sequence.slot, start, length))
 
     def _separate(self, sequence: Sequence) -> bool:
         """Give a sequence cells of its own; otherwise it must read its text again."""

@@ -9,6 +9,7 @@ import llama_cpp.llama_cpp as api
 import numpy as np
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.llama.candidates import Candidates
 from modelkit.serve.runner.llama.model import POOLING
 
 if TYPE_CHECKING:
@@ -58,8 +59,12 @@ class Context:
         flash_attention: str = "auto",
         pooling: Pooling | None = None,
         max_outputs: int = 0,
+        unified: bool = True,
     ) -> None:
-        """max_outputs: how many tokens of a batch may want logits; 0 for one of each sequence."""
+        """max_outputs: how many tokens of a batch may want logits; 0 for one of each sequence.
+
+        unified: all sequences share one pool of n_ctx cells; otherwise each has its equal part.
+        """
         params = api.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = n_batch
@@ -67,7 +72,7 @@ class Context:
         params.n_threads = params.n_threads_batch = n_threads
         params.type_k = params.type_v = CACHE_TYPES[cache_type]
         params.flash_attn_type = FLASH_ATTENTION[flash_attention]
-        params.kv_unified = True
+        params.kv_unified = unified
         params.embeddings = pooling is not None
         params.pooling_type = POOLING.index(pooling or "none")
         # Without this the logits buffer has a row of the vocabulary for each token of a batch.
@@ -78,8 +83,12 @@ class Context:
             raise EngineError(f"llama.cpp cannot make a context: {model.log.reason()}")
         self._memory = api.llama_get_memory(self._pointer)
         self._run = api.llama_decode if self._memory else api.llama_encode
-        # Elsewhere a cell can be given up only while it belongs to one sequence.
-        self.shares_cells = model.rewinds and not model.sliding_window
+        self._row = ctypes.c_float * model.n_vocab
+        self._candidates = Candidates(model.n_vocab)
+        # Can a sequence go on after any part of its start? See can_resume for the others.
+        self.cuts_anywhere = model.rewinds and not model.sliding_window
+        # With a sliding window a shared cell would never be given up.
+        self.shares_cells = unified and self.cuts_anywhere
         self.can_shift = bool(self._memory) and bool(api.llama_memory_can_shift(self._memory))
 
     def set_adapters(self, adapters: Sequence[tuple[int, float]]) -> None:
@@ -115,9 +124,21 @@ class Context:
         removed: bool = api.llama_memory_seq_rm(self._memory, sequence, length, -1)
         return removed
 
-    def copy(self, source: int, target: int, start: int, stop: int) -> None:
-        """Let the cells of a sequence's positions start..stop belong to another one, too."""
-        api.llama_memory_seq_cp(self._memory, source, target, start, stop)
+    def copy(self, source: int, target: int, start: int, stop: int) -> int:
+        """Let a sequence, which has the first `start` positions of another, have `stop` of them.
+
+        The cells are shared where the memory can, copied otherwise. Returns how many positions
+        the target has then: `stop`, or 0 when there was no room.
+        """
+        if self.shares_cells:
+            api.llama_memory_seq_cp(self._memory, source, target, start, stop)
+            return stop
+        if not self.load_state(target, self.save_state(source)):
+            return 0
+        if not self.trim(target, stop):
+            self.remove(target)
+            return 0
+        return stop
 
     def can_resume(self, sequence: int, length: int, held: int) -> bool:
         """Can a sequence of `held` tokens go on after its first `length`, without the others?"""
@@ -156,7 +177,8 @@ class Context:
     def logits(self, index: int) -> npt.NDArray[np.float32]:
         """The logits (n_vocab) of a batch index, valid until the next decode."""
         pointer = api.llama_get_logits_ith(self._pointer, index)
-        return np.ctypeslib.as_array(pointer, (self.model.n_vocab,))
+        row = self._row.from_address(ctypes.addressof(pointer.contents))
+        return np.frombuffer(memoryview(row), np.float32)
 
     def pooled(self, sequence: int) -> bytes:
         """A sequence's pooled vector, native float32: n_embd values, or a reranker's n_scores."""
@@ -168,5 +190,11 @@ class Context:
 
     def sample(self, chain: SamplerChain, index: int) -> int:
         """Choose and accept a token from the logits of a batch index."""
-        token: int = api.llama_sampler_sample(chain.pointer, self._pointer, index)
-        return token
+        if chain.is_greedy:
+            return int(self.logits(index).argmax())
+        if chain.top_k > 0:
+            token = self._candidates.choose(chain.pointer, self.logits(index), chain.top_k)
+            if token is not None:
+                return token
+        sampled: int = api.llama_sampler_sample(chain.pointer, self._pointer, index)
+        return sampled

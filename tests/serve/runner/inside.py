@@ -27,6 +27,8 @@ def the_log() -> Log:
 class Inside:
     """A Generator over a tiny model, with its cache in f32: equal tokens have equal logits."""
 
+    unified = True
+
     def __init__(
         self, path: Path, *, drafter: Drafter | None = None, cells: int = 0, **options: Any
     ) -> None:
@@ -43,6 +45,7 @@ class Inside:
             cache_type="f32",
             flash_attention="off",
             max_outputs=self.options.num_parallel * (1 + (drafter.most if drafter else 0)),
+            unified=self.unified,
         )
         self.generator = Generator(self.context, self.options, drafter=drafter)
         self.texts: dict[int, str] = {}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from modelkit.serve.runner.slots import common_prefix
 from modelkit.serve.types import Generation, Sampling
 from tests.serve.runner.inside import Inside, greedy
 
 _FIRST = 290  # a syllable, as are all tokens up to 400
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["shared-cells", "own-cells"])
+def _cells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prefix is shared in one pool of cells, or copied from one sequence's cells to another's."""
+    monkeypatch.setattr(Inside, "unified", request.param)
 
 
 def _words(seed: int, count: int) -> list[int]:
@@ -22,19 +26,9 @@ def _words(seed: int, count: int) -> list[int]:
     return [_FIRST + seed, *(chosen.randrange(_FIRST, 400) for _ in range(count - 1))]
 
 
-def _alone(llama: Path, request: Generation, **options: int) -> list[int]:
+def _alone(llama: Path, request: Generation, **options: Any) -> list[int]:
     """The answer of an engine that has seen nothing else."""
     return Inside(llama, **options).answer(request)
-
-
-@given(st.lists(st.integers(0, 1)), st.lists(st.integers(0, 1)), st.integers(0, 200))
-def test_a_common_prefix_ends_before_the_first_difference(
-    a: list[int], b: list[int], shared: int
-) -> None:
-    a, b = [5] * shared + a, [5] * shared + b
-    length = common_prefix(a, b)
-    assert a[:length] == b[:length]
-    assert length == min(len(a), len(b)) or a[length] != b[length]
 
 
 def test_a_conversation_reads_only_what_is_new(llama: Path) -> None:
