@@ -9,7 +9,6 @@ import llama_cpp.llama_cpp as api
 import numpy as np
 
 from modelkit.errors import EngineError
-from modelkit.serve.runner.llama.candidates import Candidates
 from modelkit.serve.runner.llama.model import POOLING
 
 if TYPE_CHECKING:
@@ -84,7 +83,6 @@ class Context:
         self._memory = api.llama_get_memory(self._pointer)
         self._run = api.llama_decode if self._memory else api.llama_encode
         self._row = ctypes.c_float * model.n_vocab
-        self._candidates = Candidates(model.n_vocab)
         # Can a sequence go on after any part of its start? See can_resume for the others.
         self.cuts_anywhere = model.rewinds and not model.sliding_window
         # With a sliding window a shared cell would never be given up.
@@ -191,10 +189,7 @@ class Context:
     def sample(self, chain: SamplerChain, index: int) -> int:
         """Choose and accept a token from the logits of a batch index."""
         if chain.is_greedy:
+            # llama.cpp would make a candidate of every token first, which takes ten times as long.
             return int(self.logits(index).argmax())
-        if chain.top_k > 0:
-            token = self._candidates.choose(chain.pointer, self.logits(index), chain.top_k)
-            if token is not None:
-                return token
-        sampled: int = api.llama_sampler_sample(chain.pointer, self._pointer, index)
-        return sampled
+        token: int = api.llama_sampler_sample(chain.pointer, self._pointer, index)
+        return token

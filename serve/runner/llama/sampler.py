@@ -19,14 +19,11 @@ class SamplerChain:
         self._length = 0
         self.is_greedy = False
         """Does it only take the likeliest token?"""
-        self.top_k = 0
-        """How many of the likeliest tokens the others see, whatever follows; 0 for all."""
 
     def add(self, kind: str, *arguments: float) -> None:
         """Append llama.cpp's sampler `kind` (the name in llama_sampler_init_<kind>)."""
         if self._length == 0:
             self.is_greedy = kind == "greedy"
-            self.top_k = int(arguments[0]) if kind == "top_k" else 0
         self._add(getattr(api, f"llama_sampler_init_{kind}")(*arguments))
 
     def add_logit_bias(self, n_vocab: int, biases: Mapping[int, float]) -> None:
