@@ -30,12 +30,13 @@ class Minute:
 
     @property
     def median(self) -> float:
-        return statistics.median(self.latencies)
+        return statistics.median(self.latencies) if self.latencies else 0.0
 
     @property
     def slow(self) -> float:
         """The 99th percentile."""
-        return sorted(self.latencies)[int(0.99 * (len(self.latencies) - 1))]
+        ranked = sorted(self.latencies) or [0.0]
+        return ranked[int(0.99 * (len(ranked) - 1))]
 
     def row(self, number: int) -> str:
         return (
@@ -94,7 +95,7 @@ class _Load:
         own = memory.pop(self._server.process.pid)
         folder = Path(f"/proc/{self._server.process.pid}/fd")
         latencies, self._latencies = self._latencies, []
-        return Minute(own, sum(memory.values()), len(list(folder.iterdir())), latencies or [0.0])
+        return Minute(own, sum(memory.values()), len(list(folder.iterdir())), latencies)
 
     async def chat(self, seed: int) -> None:
         """A conversation after another, each of a few turns."""
