@@ -121,7 +121,7 @@ class _Thoughts:
                 self.text += event.text if isinstance(event, Piece) else ""
                 if content := delta.output.content:
                     # Written without the grammar, so the answer begins anew from here.
-                    self.text = self.text.removesuffix(content)
+                    self.text = self.text.rpartition(content)[0]
                     delta = Delta(Output(thinking=delta.output.thinking), [])
                 if delta:
                     yield delta

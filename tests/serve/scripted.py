@@ -27,6 +27,7 @@ def add_script(
     scripts: Mapping[str, Sequence[str]],
     template: str,
     jinja: str | None = None,
+    parser: str | None = None,
 ) -> None:
     """Store a model that writes `scripts[mark]` after a prompt ending with `mark`.
 
@@ -35,7 +36,10 @@ def add_script(
     """
     path = write_script(folder / f"{name}.gguf", scripts, jinja)
     recipe = Recipe(
-        files={path.name: path}, template=template or None, parameters={"temperature": 0.0}
+        files={path.name: path},
+        template=template or None,
+        parser=parser,
+        parameters={"temperature": 0.0},
     )
     build(recipe, ModelName.parse(name), store)
 

@@ -16,6 +16,10 @@ THINKS = """{{ range .Messages }}{{ if .Thinking }}<think>{{ .Thinking }}</think
 {{- .Content }}{{ end }}{{ if and .IsThinkSet (not .Think) }}<quiet>{{ else }}<loud>{{ end }}"""
 LOUD = ["<think>", "\nHm", ".", "</think>", "\n\n", '{"sum":', " 4", "}", " That is all."]
 QUIET = ["So: ", '{"sum"', ": 5}"]
+HARMONY = [
+    *("<|channel|>analysis<|message|>", "Hm.", "<|end|><|start|>assistant<|channel|>final"),
+    *("<|message|>", '{"sum": 4', "}", "<|end|>"),
+]
 USER = [{"role": "user", "content": "2 + 2?"}]
 
 
@@ -37,6 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     add_script(store, folder, "thinker", {"<loud>": LOUD, "<quiet>": QUIET}, THINKS)
     add_script(store, folder, "hasty", {"<loud>": ["Sure, ", "here it comes."]}, THINKS)
     add_script(store, folder, "mute", {"<loud>": ["<think>", "Hm.", "</think>"]}, THINKS)
+    harmony = "{{ .Prompt }}<|start|>assistant<ask>"
+    add_script(store, folder, "channels", {"<ask>": HARMONY}, harmony, parser="harmony")
     with running(store) as server:
         yield server
 
@@ -66,7 +72,7 @@ def test_json_ends_with_the_object(server: Server, stream: bool) -> None:
     assert content(ask(server)) == '{"a": 1} Voilà.'
 
 
-@pytest.mark.parametrize("model", ["plain", "thinker", "hasty", "mute"])
+@pytest.mark.parametrize("model", ["plain", "thinker", "hasty", "mute", "channels"])
 def test_a_schema_holds_whatever_the_model_would_say(server: Server, model: str) -> None:
     for think in (None, False):
         lines = ask(server, model=model, format=SCHEMA, think=think)
@@ -82,6 +88,12 @@ def test_thoughts_are_free_and_the_answer_after_them_is_not(server: Server) -> N
     messages = [line["message"] for line in ask(server, model="thinker", format="json")]
     places = [index for index, message in enumerate(messages) if message.get("thinking")]
     assert places == list(range(len(places)))
+
+
+def test_channels_are_told_apart_with_and_without_a_form(server: Server) -> None:
+    for form in (None, "json"):
+        lines = ask(server, model="channels", format=form)
+        assert (thinking(lines), content(lines)) == ("Hm.", '{"sum": 4}')
 
 
 def test_the_last_line_counts_the_run_that_answered(server: Server) -> None:
