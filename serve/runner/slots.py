@@ -156,7 +156,7 @@ class Slots:
 
     def _keeps(self, source: _Slot, length: int) -> bool:
         """Is what follows the first `length` tokens worth a slot of its own?"""
-        return 2 * length < len(source.tokens)
+        return self._context.cuts_anywhere and 2 * length < len(source.tokens)
 
     def _fill(self, slot: _Slot, source: _Slot | None, length: int, sequence: Sequence) -> int:
         """Put the start of a sequence's text into a slot; how many tokens of it are there then."""

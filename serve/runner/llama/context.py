@@ -126,17 +126,18 @@ class Context:
         """Let a sequence, which has the first `start` positions of another, have `stop` of them.
 
         The cells are shared where the memory can, copied otherwise. Returns how many positions
-        the target has then: `stop`, or 0 when there was no room.
+        the target has then: `stop`, or 0 when it cannot.
         """
         if self.shares_cells:
             api.llama_memory_seq_cp(self._memory, source, target, start, stop)
             return stop
         if not self.load_state(target, self.save_state(source)):
             return 0
-        if not self.trim(target, stop):
-            self.remove(target)
-            return 0
-        return stop
+        # The copy of a sliding window has only what a token after the whole sequence can see.
+        if self.can_resume(target, stop, stop) and self.trim(target, stop):
+            return stop
+        self.remove(target)
+        return 0
 
     def can_resume(self, sequence: int, length: int, held: int) -> bool:
         """Can a sequence of `held` tokens go on after its first `length`, without the others?"""
