@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from modelkit.errors import UsageError
+from modelkit.serve.runner.grammar.closed import close_objects
 from modelkit.serve.runner.grammar.disjoint import all_disjoint
 from modelkit.serve.runner.grammar.drafts import is_older, with_prefix_items
 from modelkit.serve.runner.grammar.formats import NATIVE, PATTERNS
@@ -30,8 +31,8 @@ Schema = dict[str, Any]
 
 
 def normalise(source: str) -> Schema:
-    """An equivalent schema of draft 2020-12 for llguidance: only keywords it enforces, with all
-    that is reachable through a $ref under $defs.
+    """A schema of draft 2020-12 for llguidance that admits nothing else: only keywords it enforces,
+    objects closed (see closed.py), and all that is reachable through a $ref under $defs.
 
     Raises UsageError, with the keywords and their JSON pointers, for what is not enforced, and for
     what is no schema, matches no finite value or is too large.
@@ -81,6 +82,7 @@ class _Normaliser:
             pointers = {name: pointer for pointer, name in self._names.items()}
             where = ", ".join(pointers[name] for name in never)
             raise UsageError(f"no finite value matches the JSON schema at {where}")
+        close_objects(definitions)
         return {"$ref": f"#/$defs/{root}", "$defs": definitions}
 
     def _name(self, pointer: str) -> str:
