@@ -29,7 +29,7 @@ from modelkit.serve.api.state import State, attach, default_scheduler, state
 from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.settings import setting
 from modelkit.store import Store
 

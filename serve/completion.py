@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import AnswerFormat, Output, OutputParser
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import (
     Finished,
     Generation,

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from modelkit.model import Model
-from modelkit.serve.machine import available_memory
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.capacity.machine import available_memory
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import Adapter, LoadOptions, ModelFiles, Runner
 from modelkit.settings import flag, setting, uint
 from modelkit.sizes import size_setting

@@ -19,9 +19,9 @@ def memory_of(
     What is None comes from the model's parameters, the environment or the defaults, as in a server.
     """
     from modelkit.model import Model
+    from modelkit.serve.capacity.machine import available_memory
+    from modelkit.serve.capacity.memory import Shape, estimate
     from modelkit.serve.loading import Loading, default_load_options
-    from modelkit.serve.machine import available_memory
-    from modelkit.serve.memory import Shape, estimate
 
     if names_server(ctx):
         raise UsageError(

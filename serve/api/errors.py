@@ -11,8 +11,8 @@ from modelkit.errors import (
     UsageError,
 )
 from modelkit.serve.errors import NotSupported
-from modelkit.serve.failures import Unstable
-from modelkit.serve.scheduler import Busy
+from modelkit.serve.scheduling.failures import Unstable
+from modelkit.serve.scheduling.scheduler import Busy
 from modelkit.serve.types import InputTooLong, PromptTooLong
 from modelkit.templates import TemplateError
 

@@ -12,8 +12,8 @@ from modelkit.names import ModelName
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.failures import Failure
-from modelkit.serve.scheduler import LoadedEntry
+from modelkit.serve.scheduling.failures import Failure
+from modelkit.serve.scheduling.scheduler import LoadedEntry
 from modelkit.store import Store
 
 blueprint = Blueprint("ps", __name__)

@@ -7,7 +7,7 @@ from quart import Quart, current_app
 
 from modelkit.durations import FOREVER, seconds_setting
 from modelkit.serve.loading import default_load_options
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions
 from modelkit.settings import uint
 from modelkit.store import Store

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelkit.errors import UsageError
+from modelkit.serve.capacity.threads import default_threads
 from modelkit.serve.runner.adapters import Adapters, AdapterSet
 from modelkit.serve.runner.llama.context import (
     CACHE_TYPES,
@@ -18,7 +19,6 @@ from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
 from modelkit.serve.runner.snapshots import Snapshots
 from modelkit.serve.runner.warmup import warm_up
-from modelkit.serve.threads import default_threads
 from modelkit.serve.types import Adapter, LoadedModel
 
 if TYPE_CHECKING:

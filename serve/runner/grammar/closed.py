@@ -32,12 +32,12 @@ def _is_part(schema: dict[str, Any]) -> bool:
 
 
 def _is_complete(schema: dict[str, Any]) -> bool:
-    named = schema.get("properties")
+    named: dict[str, Any] | None = schema.get("properties")
     if not named or "additionalProperties" in schema or "patternProperties" in schema:
         return False
-    return named.keys() >= set(schema.get("required", ())) and len(named) >= schema.get(
-        "minProperties", 0
-    )
+    if schema.get("minProperties", 0) > len(named):
+        return False
+    return set(schema.get("required", ())) <= named.keys()
 
 
 def _within(schema: Any) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.sources import model_files, relative_names
 from modelkit.names import ModelName
 from modelkit.serve.app import create_app
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.store import Store
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import pytest
 from modelkit.asgi.body import HIGH_WATER
 from modelkit.digest import Digest
 from modelkit.serve.app import create_app
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.store import BlobWriter, Store
 
 CHUNK = b"\0" * 65536

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from modelkit.errors import EngineError
-from modelkit.serve.failures import Unstable
-from modelkit.serve.fitting import TooLarge
-from modelkit.serve.memory import estimate
-from modelkit.serve.repacking import crash_note
+from modelkit.serve.capacity.fitting import TooLarge
+from modelkit.serve.capacity.memory import estimate
 from modelkit.serve.runner.process import RunnerProcess
-from modelkit.serve.scheduler import Scheduler
+from modelkit.serve.scheduling.failures import Unstable
+from modelkit.serve.scheduling.repacking import crash_note
+from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import Finished, Generation, LoadOptions, ModelFiles, Sampling
 from tests.serve.runner.conftest import Start, collect
 from tests.serve.runner.tiny import write_llama
@@ -218,12 +218,14 @@ async def test_an_engine_that_crashes_with_repacked_weights_runs_without_them(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "sitecustomize.py").write_text(FAULTY_ENGINE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    caplog.set_level(logging.WARNING, "modelkit.serve.repacking")
+    caplog.set_level(logging.WARNING, "modelkit.serve.scheduling.repacking")
     for _ in range(2):
         scheduler = Scheduler()
         assert (await say(scheduler, llama, SHORT)).tokens == 2
         assert scheduler.failures() == []
         await scheduler.close()
-    [warning] = [record for record in caplog.records if record.name == "modelkit.serve.repacking"]
+    [warning] = [
+        record for record in caplog.records if record.name == "modelkit.serve.scheduling.repacking"
+    ]
     assert "crashes with repacked weights" in warning.getMessage()
     assert crash_note().read_text().startswith(f"seen with {llama}")

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError, ModelkitError
-from modelkit.serve.entry import Entry, LoadedEntry
-from modelkit.serve.failures import Failure, Failures
-from modelkit.serve.fitting import COMFORTABLE, fitted, needed, smaller
-from modelkit.serve.machine import available_memory
-from modelkit.serve.repacking import start_runner
+from modelkit.serve.capacity.fitting import COMFORTABLE, fitted, needed, smaller
+from modelkit.serve.capacity.machine import available_memory
 from modelkit.serve.runner.process import Crashed, RunnerProcess
+from modelkit.serve.scheduling.entry import Entry, LoadedEntry
+from modelkit.serve.scheduling.failures import Failure, Failures
+from modelkit.serve.scheduling.repacking import start_runner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

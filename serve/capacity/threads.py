@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelkit.serve.cgroups import ROOT, group_folders, number, read
+from modelkit.serve.capacity.cgroups import ROOT, group_folders, number, read
 
 
 def default_threads(root: Path = ROOT, allowed: Iterable[int] | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from modelkit.errors import EngineError, GGUFError
-from modelkit.serve.memory import Memory, estimate
+from modelkit.serve.capacity.memory import Memory, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

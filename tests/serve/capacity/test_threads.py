@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.serve.threads import default_threads, parse_quota, physical_cores
-from tests.serve.machines import machine
+from modelkit.serve.capacity.threads import default_threads, parse_quota, physical_cores
+from tests.serve.capacity.machines import machine
 
 _SIBLINGS = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 _FOUR_CORES = {_SIBLINGS.format(cpu): f"{cpu % 4},{cpu % 4 + 4}\n" for cpu in range(8)}

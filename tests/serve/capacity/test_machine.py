@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modelkit.serve.machine import available_memory
-from tests.serve.machines import machine
+from modelkit.serve.capacity.machine import available_memory
+from tests.serve.capacity.machines import machine
 
 _MEMINFO = "MemTotal:       24684084 kB\nMemFree:  100 kB\nMemAvailable:   1000000 kB\n"
 _V2 = {"proc/self/cgroup": "0::/pod/app\n"}

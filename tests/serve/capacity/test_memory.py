@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from modelkit.gguf import GGUFHeader
-from modelkit.serve.fitting import TooLarge, fitted, smaller
-from modelkit.serve.memory import Shape, estimate
+from modelkit.serve.capacity.fitting import TooLarge, fitted, smaller
+from modelkit.serve.capacity.memory import Shape, estimate
 from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import LoadOptions, ModelFiles
 from tests.serve.runner.tiny import write_bert, write_llama

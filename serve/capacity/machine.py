@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelkit.serve.cgroups import ROOT, group_folders, number, read
+from modelkit.serve.capacity.cgroups import ROOT, group_folders, number, read
 
 _KIB = 1024
 _LIMIT_FILES = (

@@ -3,7 +3,7 @@
 import pytest
 
 from modelkit.errors import EngineError
-from modelkit.serve.failures import FREE_DEATHS, LONGEST_WAIT, WINDOW, Failures, Unstable
+from modelkit.serve.scheduling.failures import FREE_DEATHS, LONGEST_WAIT, WINDOW, Failures, Unstable
 
 
 class Clock:

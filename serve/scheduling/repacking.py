@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from modelkit.serve.cgroups import read
+from modelkit.serve.capacity.cgroups import read
 from modelkit.serve.runner.process import Crashed, RunnerProcess
 
 if TYPE_CHECKING:

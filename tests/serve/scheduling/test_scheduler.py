@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelkit.errors import EngineError, UsageError
-from modelkit.serve.scheduler import Busy, Scheduler
+from modelkit.serve.scheduling.scheduler import Busy, Scheduler
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 from tests.processes import children
 from tests.serve.runner.conftest import collect

@@ -1,0 +1,1 @@
+"""Which models are loaded: lending runners, queueing, eviction, what to do about those that die."""
