@@ -16,8 +16,10 @@ from modelkit.errors import EngineError, UsageError
 from modelkit.serve.scheduling.scheduler import Busy, Scheduler
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 from tests.processes import children
-from tests.serve.runner.conftest import collect
+from tests.serve.runner.conftest import bert, collect
 from tests.serve.runner.tiny import write_llama
+
+__all__ = ["bert"]  # a fixture of the runner's tests, used here too
 
 _OPTIONS = LoadOptions(num_ctx=128, num_thread=1)
 _LONG = Generation("ba", Sampling(temperature=0.0, num_predict=1200))
