@@ -62,6 +62,8 @@ class Sequence:
         self._prompt = self.window.fit(prompt, truncate=request.truncate)
         self.tokens = list(self._prompt)
         self.adapters = adapters
+        self.group = adapters.name
+        """Sequences of one group may share what they read."""
         self.slot = -1
         self.position = 0
         self.writes = False
@@ -80,11 +82,6 @@ class Sequence:
         self._count = 0
         self._reason: Literal["stop", "length"] | None = None
         self._started = self._first = 0
-
-    @property
-    def group(self) -> str:
-        """Sequences of one group may share what they read."""
-        return self.adapters.name
 
     @property
     def exact(self) -> int:

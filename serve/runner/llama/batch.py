@@ -67,6 +67,11 @@ class Batch:
     def want_output(self, index: int) -> None:
         self._outputs[index] = 1
 
+    def output_rows(self) -> dict[int, int]:
+        """Which row of the results belongs to each index that wants some."""
+        wanted = np.flatnonzero(self._outputs[: self._length]).tolist()
+        return {index: row for row, index in enumerate(wanted)}
+
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:
     return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))

@@ -82,7 +82,9 @@ class Context:
             raise EngineError(f"llama.cpp cannot make a context: {model.log.reason()}")
         self._memory = api.llama_get_memory(self._pointer)
         self._run = api.llama_decode if self._memory else api.llama_encode
-        self._row = ctypes.c_float * model.n_vocab
+        # Where the logits of the batch indices are that wanted them; fetched once per decode.
+        self._rows: dict[int, int] = {}
+        self._logits: npt.NDArray[np.float32] | None = None
         # Can a sequence go on after any part of its start? See can_resume for the others.
         self.cuts_anywhere = model.rewinds and not model.sliding_window
         # With a sliding window a shared cell would never be given up.
@@ -102,6 +104,7 @@ class Context:
         CacheFull leaves everything as it was.
         """
         batch.raw.n_tokens = len(batch)
+        self._rows, self._logits = batch.output_rows(), None
         status = self._run(self._pointer, batch.raw)
         if status == 1:
             raise CacheFull("llama.cpp found no room in the cache for the batch")
@@ -175,9 +178,11 @@ class Context:
 
     def logits(self, index: int) -> npt.NDArray[np.float32]:
         """The logits (n_vocab) of a batch index, valid until the next decode."""
-        pointer = api.llama_get_logits_ith(self._pointer, index)
-        row = self._row.from_address(ctypes.addressof(pointer.contents))
-        return np.frombuffer(memoryview(row), np.float32)
+        if self._logits is None:
+            shape = (len(self._rows), self.model.n_vocab)
+            self._logits = np.ctypeslib.as_array(api.llama_get_logits(self._pointer), shape)
+        row: npt.NDArray[np.float32] = self._logits[self._rows[index]]
+        return row
 
     def pooled(self, sequence: int) -> bytes:
         """A sequence's pooled vector, native float32: n_embd values, or a reranker's n_scores."""
