@@ -98,9 +98,9 @@ class Generator:
 
     def _choose(self) -> list[Sequence]:
         ready = self._slots.ready(self._running)
-        groups = list(dict.fromkeys(sequence.group for sequence in ready))
+        groups = list({sequence.group: None for sequence in ready})
         if len(groups) < 2:
-            return ready
+            return list(ready)
         after = groups.index(self._turn) + 1 if self._turn in groups else 0
         self._turn = groups[after % len(groups)]
         return [sequence for sequence in ready if sequence.group == self._turn]

@@ -75,6 +75,8 @@ class Sequence:
         self._transcript = Transcript(sampling.stop)
         self._chain = build_chain(sampling, model, n_ctx=n_ctx, prompt=self._prompt)
         self._limit = _limit(sampling.num_predict, n_ctx)
+        # Without shifts the context ends a text; the token that is said last needs no position.
+        self._most_tokens = n_ctx if not shifts else len(prompt) + self._limit
         self._top = request.logprobs
         self._written: list[int] = []
         # What the grammar says must come next and is not in `tokens` yet.
@@ -138,14 +140,14 @@ class Sequence:
             if self._limit == 0:
                 self._reason = "length"
         decoded = self.position = len(self.tokens)
-        while self._reason is None:
+        while self._reason is None and len(self.tokens) == self.position:
             self._write(context, indices[self.position - decoded])
-            written = self.tokens[decoded:]
-            self.position = decoded + _agreement(written, guesses)
-            if self.pending:
-                break
+            if guesses:
+                self.position = decoded + _agreement(self.tokens[decoded:], guesses)
         events: list[Event] = [*self._transcript.take()]
-        return [*events, self._finish(self._reason)] if self._reason else events
+        if self._reason:
+            events.append(self._finish(self._reason))
+        return events
 
     def shift(self, context: Context) -> None:
         """The context is full: drop the older half of what need not be kept."""
@@ -169,10 +171,11 @@ class Sequence:
         """
         logits = context.logits(index).copy() if self._top >= 0 else None
         self._say(self._choose(context, index), logits)
+        if not self._constraint:
+            return
         while self._forced and logits is None and self._reason is None:
             self._say(self._next_forced(), None)
-        ended = self._constraint and not self._forced and self._constraint.complete
-        if ended and self._reason is None:
+        if self._reason is None and not self._forced and self._constraint.complete:
             self._end("stop")
 
     def _choose(self, context: Context, index: int) -> int:
@@ -202,12 +205,8 @@ class Sequence:
         self._transcript.say(piece(token), entry)
         if self._transcript.stopped:
             self._reason = "stop"
-        elif self._count >= self._limit or self._is_full():
+        elif self._count >= self._limit or len(self.tokens) > self._most_tokens:
             self._end("length")
-
-    def _is_full(self) -> bool:
-        """The token that was said last needs no position: nothing comes after it."""
-        return len(self.tokens) > self.window.n_ctx and not self.window.shifts
 
     def _end(self, reason: Literal["stop", "length"]) -> None:
         self._transcript.end()

@@ -35,12 +35,15 @@ class Batch:
             logits=_pointer(self._outputs, ctypes.c_int8),
         )
         self._length = 0
+        self.rows: dict[int, int] = {}
+        """Which row of the results belongs to each index that wants some."""
 
     def __len__(self) -> int:
         return self._length
 
     def clear(self) -> None:
         self._length = 0
+        self.rows = {}
 
     def add(self, token: int, position: int, sequence: int, *, output: bool = True) -> int:
         """Append one token, by default one whose logits are wanted; returns its index."""
@@ -49,6 +52,8 @@ class Batch:
         self._positions[index] = position
         self._sequences[index] = sequence
         self._outputs[index] = output
+        if output:
+            self.rows[index] = len(self.rows)
         self._length = index + 1
         return index
 
@@ -61,16 +66,18 @@ class Batch:
         self._positions[start:stop] = np.arange(position, position + len(tokens))
         self._sequences[start:stop] = sequence
         self._outputs[start:stop] = output_all
+        if output_all:
+            first = len(self.rows)
+            self.rows.update(
+                zip(range(start, stop), range(first, first + stop - start), strict=True)
+            )
         self._length = stop
         return stop - 1
 
     def want_output(self, index: int) -> None:
+        """Have logits made for a token; in the order of the tokens."""
         self._outputs[index] = 1
-
-    def output_rows(self) -> dict[int, int]:
-        """Which row of the results belongs to each index that wants some."""
-        wanted = np.flatnonzero(self._outputs[: self._length]).tolist()
-        return {index: row for row, index in enumerate(wanted)}
+        self.rows[index] = len(self.rows)
 
 
 def _pointer(array: npt.NDArray[Any], kind: Any) -> Any:

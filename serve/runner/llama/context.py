@@ -104,7 +104,7 @@ class Context:
         CacheFull leaves everything as it was.
         """
         batch.raw.n_tokens = len(batch)
-        self._rows, self._logits = batch.output_rows(), None
+        self._rows, self._logits = batch.rows, None
         status = self._run(self._pointer, batch.raw)
         if status == 1:
             raise CacheFull("llama.cpp found no room in the cache for the batch")
@@ -179,8 +179,12 @@ class Context:
     def logits(self, index: int) -> npt.NDArray[np.float32]:
         """The logits (n_vocab) of a batch index, valid until the next decode."""
         if self._logits is None:
-            shape = (len(self._rows), self.model.n_vocab)
-            self._logits = np.ctypeslib.as_array(api.llama_get_logits(self._pointer), shape)
+            # Faster than np.ctypeslib.as_array: this is done in every step.
+            pointer = api.llama_get_logits(self._pointer)
+            size = len(self._rows) * self.model.n_vocab
+            values = (ctypes.c_float * size).from_address(ctypes.addressof(pointer.contents))
+            logits = np.frombuffer(memoryview(values), np.float32)
+            self._logits = logits.reshape(-1, self.model.n_vocab)
         row: npt.NDArray[np.float32] = self._logits[self._rows[index]]
         return row
 

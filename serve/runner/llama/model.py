@@ -64,6 +64,7 @@ class Model:
         self.eos: int = api.llama_vocab_eos(self._vocab)
         self.n_scores: int = api.llama_model_n_cls_out(self._pointer)
         self._pieces: list[bytes | None] = [None] * self.n_vocab
+        self._ends: dict[int, bool] = {}
         self._buffer = ctypes.create_string_buffer(256)
 
     def metadata(self, key: str) -> str | None:
@@ -198,7 +199,10 @@ class Model:
 
     def ends(self, token: int) -> bool:
         """Does this token end a generation?"""
-        return bool(api.llama_vocab_is_eog(self._vocab, token))
+        known = self._ends.get(token)
+        if known is None:
+            known = self._ends[token] = bool(api.llama_vocab_is_eog(self._vocab, token))
+        return known
 
     def suppressed(self) -> list[int]:
         """The tokens that the model file says must never be sampled."""
