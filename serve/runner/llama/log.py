@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import deque
+from typing import ClassVar
 
 import llama_cpp.llama_cpp as api
 
@@ -17,13 +18,16 @@ _BUFFER_SIZE = re.compile(r"buffer size = +([0-9.]+) MiB")
 class Log:
     """llama.cpp's log: errors are remembered, INFO and above go to stderr as `I text`, `E text`."""
 
+    _current: ClassVar[Log]
+
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=20)
         self.buffer_bytes = 0
         self._level = _INFO
-        # llama.cpp keeps the bare pointer: the callback must live as long as the process.
         self._callback = api.llama_log_callback(self._receive)
         api.llama_log_set(self._callback, None)
+        # llama.cpp keeps the bare pointer: the callback must live until there is another one.
+        Log._current = self
 
     def _receive(self, level: int, text: bytes, _: object) -> None:
         continued = level == _CONTINUED
