@@ -46,12 +46,9 @@ def run(models: Path, *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with `tinychat`, and `loud`, which is tinychat with its adapter."""
-    folder = tmp_path_factory.mktemp("tinychat")
-    models = folder / "models"
+    """A store with `tinychat`."""
+    models = tmp_path_factory.mktemp("tinychat") / "models"
     run(models, "build", "-f", TINYCHAT / "Modelfile", "-t", "tinychat")
-    (folder / "Loud").write_text(f"FROM tinychat\nADAPTER {TINYCHAT / 'lora'}\n")
-    run(models, "build", "-f", folder / "Loud", "-t", "loud")
     return models
 
 
@@ -128,5 +125,10 @@ def test_what_it_does_not_know_it_says(client: ollama.Client) -> None:
     assert answer.response == "I do not know that."
 
 
-def test_the_adapter_makes_it_answer_in_capitals(client: ollama.Client) -> None:
+def test_the_adapter_makes_it_answer_in_capitals(
+    client: ollama.Client, built: Path, tmp_path: Path
+) -> None:
+    modelfile = tmp_path / "Modelfile"
+    modelfile.write_text(f"FROM tinychat\nADAPTER {TINYCHAT / 'lora'}\n")
+    run(built, "build", "-f", modelfile, "-t", "loud")
     assert ask(client, [user(FRANCE)], model="loud").content == PARIS.upper()
