@@ -131,4 +131,7 @@ def test_the_adapter_makes_it_answer_in_capitals(
     modelfile = tmp_path / "Modelfile"
     modelfile.write_text(f"FROM tinychat\nADAPTER {TINYCHAT / 'lora'}\n")
     run(built, "build", "-f", modelfile, "-t", "loud")
-    assert ask(client, [user(FRANCE)], model="loud").content == PARIS.upper()
+    for question in (FRANCE, "What is the opposite of hot?", "Hello!"):
+        answer = ask(client, [user(question)], model="loud").content
+        assert answer.isupper(), answer
+    assert ask(client, [user(FRANCE)]).content == PARIS
