@@ -62,7 +62,7 @@ bench: setup ## measure speed and memory against peers in the same run
 
 TINYCHAT := $(ORACLE)/python -m fixtures.tinychat
 
-tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (about 80 minutes)
+tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (about two hours)
 	$(TINYCHAT).tokenizer
 	$(TINYCHAT).train
 	$(TINYCHAT).lora

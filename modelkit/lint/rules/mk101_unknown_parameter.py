@@ -76,7 +76,10 @@ def _in_lower_case(name: str, span: Span) -> Fix | None:
 
 def _without_blanks(entry: Entry) -> Fix | None:
     """`PARAMETER  top_k 1` is read as a value without a name."""
-    if entry.node.quote or entry.node.text.split()[:1] not in [[name] for name in OPTIONS]:
+    # A quote in the value would open a quoted text once the name stands where it should.
+    if '"' in entry.node.text or entry.node.quote:
+        return None
+    if entry.node.text.split()[:1] not in [[name] for name in OPTIONS]:
         return None
     blanks = Span(entry.node.keyword_span.end, entry.node.value_span.start)
     return Fix("Leave one blank", (Edit(blanks, " "),))

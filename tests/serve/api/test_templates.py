@@ -44,7 +44,9 @@ def prompt(server: Server, model: str, text: str = "Hi", **body: Any) -> str:
 
 
 def chat(server: Server, model: str, *messages: dict[str, Any], **body: Any) -> str:
-    answer = ask(server, "/api/chat", {"model": model, "messages": list(messages)} | body)
+    # A context that nobody asks for is the running model's, which another test may have made small.
+    asked = {"model": model, "messages": list(messages), "options": {"num_ctx": 512}} | body
+    answer = ask(server, "/api/chat", asked)
     assert answer.status == 200, answer.body
     return str(answer.json["_debug_info"]["rendered_template"])
 
