@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -241,7 +242,11 @@ def main(arguments: list[str]) -> int:
             if not isinstance(command, Load):
                 raise EngineError("the first command must load a model")
             try:
-                loaded = _load(command, connection)
+                # GNU's OpenMP keeps helpers for every thread that ever computed, and when it counts
+                # more threads than cores they no longer wait awake: a token would cost a third
+                # more. Only the decode loop's thread must be left, so this one ends.
+                with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
+                    loaded = loader.submit(_load, command, connection).result()
                 worker = Worker(loaded, connection)
             except ModelkitError as error:
                 connection.answer(0, _failure(error))
