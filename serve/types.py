@@ -64,7 +64,7 @@ class LoadOptions(msgspec.Struct, frozen=True):
     prefix_cache_memory: int = 0
     prefix_cache_dir: str = ""
     prefix_cache_disk: int = 0
-    kv_unified: bool = True
+    kv_unified: bool = False
     automatic: frozenset[str] = frozenset()
     extra_buffers: bool = True
 

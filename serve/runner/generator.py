@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from modelkit.serve.runner.snapshots import Snapshots
     from modelkit.serve.runner.speculation.drafter import Drafter
     from modelkit.serve.types import LoadOptions
+
+_slot = attrgetter("slot")
 
 
 class Generator:
@@ -94,7 +98,8 @@ class Generator:
         while self._waiting and self._slots.any_free:
             sequence = self._waiting.popleft()
             self._slots.take(sequence)
-            self._running.append(sequence)
+            # llama.cpp decodes neighbours together when each has cells of its own.
+            insort(self._running, sequence, key=_slot)
 
     def _choose(self) -> list[Sequence]:
         ready = self._slots.ready(self._running)
