@@ -8,21 +8,19 @@ from typing import Any
 import msgspec
 from quart import Blueprint, Response
 
-from modelkit.model import Model
 from modelkit.serve.api import inference
+from modelkit.serve.api.chatting import Chat, chat_request
 from modelkit.serve.api.codec import timestamp
-from modelkit.serve.api.errors import ApiError, NameErrors
+from modelkit.serve.api.errors import NameErrors
 from modelkit.serve.api.names import find
-from modelkit.serve.api.options import Options
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
-from modelkit.serve.output import Output, answer_format
-from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
+from modelkit.serve.output import Output
+from modelkit.serve.prompt import Message
 from modelkit.templates.messages import ToolCall
-from modelkit.templates.tools import Tools
 
 blueprint = Blueprint("chat", __name__)
 
@@ -34,6 +32,21 @@ class ChatRequest(inference.InferenceRequest, kw_only=True):
 
     messages: list[Message] = msgspec.field(default_factory=list)
     tools: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+    def chat(self) -> Chat:
+        """The request in no API's own words; raises ApiError 400 for a format that is none."""
+        return Chat(
+            model=self.model,
+            messages=self.messages,
+            tools=self.tools,
+            think=self.think,
+            options=self.options,
+            grammar=self.grammar(),
+            logprobs=self.wanted_logprobs,
+            truncate=self.truncate,
+            shift=self.shift,
+            keep_alive=self.seconds_to_live(),
+        )
 
 
 class ChatMessage(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -73,41 +86,14 @@ async def chat() -> Response:
     if not body.messages and body.seconds_to_live() == 0:
         await state().scheduler.unload(Loading(model, state().load_options).key)
         return json_response(_line(body, Output(), done=True, done_reason="unload"))
-    _check(model, body)
-    options = Options.merge(model, body.options)
-    options.report_ignored()
-    loading = body.loading(model, options)
+    request = chat_request(model, body.chat())
     if not body.messages:
-        await loading.load(state().scheduler)
+        await request.loading.load(state().scheduler)
         return json_response(_line(body, Output(), done=True, done_reason="load"))
-    request = _request(model, body, options, loading)
     if body.debug_render_only:
-        info = await inference.rendered(loading, request.text)
+        info = await inference.rendered(request.loading, request.text)
         return json_response(_line(body, Output(), role="", done=False, debug_info=info))
     return await inference.respond(_lines(body, request, started), body.stream, _merge)
-
-
-def _check(model: Model, body: ChatRequest) -> None:
-    inference.require(model, body, "chat")
-    if body.tools and "tools" not in model.capabilities():
-        raise ApiError(400, f"{model.name.full} does not support tools")
-    inference.require_no_images(model, body.model, body.messages)
-    require_template(model)
-
-
-def _request(model: Model, body: ChatRequest, options: Options, loading: Loading) -> Request:
-    num_ctx = loading.options.num_ctx if body.truncate else None
-    ask = Ask(tools=body.tools, think=body.think)
-    names = [tool.function.name for tool in Tools.of(body.tools)]
-    return Request(
-        loading=loading,
-        text=prompt_text(model, conversation(model, body.messages), ask=ask, num_ctx=num_ctx),
-        sampling=options.sampling,
-        logprobs=body.wanted_logprobs,
-        truncate=body.truncate,
-        grammar=body.grammar(),
-        format=answer_format(model, think=bool(thinks(model, body.think)), tools=names),
-    )
 
 
 def _lines(body: ChatRequest, request: Request, started: int) -> AsyncGenerator[ChatResponse, None]:

@@ -10,6 +10,7 @@ from quart import Blueprint, Response
 
 from modelkit.model import Model
 from modelkit.serve.api import inference
+from modelkit.serve.api.abilities import require, require_no_images
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.errors import ApiError, NameErrors
 from modelkit.serve.api.names import find
@@ -89,8 +90,8 @@ def _check(model: Model, body: GenerateRequest) -> None:
         raise ApiError(400, "image generation models are not currently supported")
     if body.raw and (body.template or body.system or body.context):
         raise ApiError(400, "raw mode does not support template, system, or context")
-    inference.require(model, body, "generate")
-    inference.require_no_images(model, body.model, [Message(images=body.images)])
+    require(model, body.model, body.think, "generate")
+    require_no_images(model, body.model, [Message(images=body.images)])
     if body.suffix and "insert" not in model.capabilities():
         raise ApiError(400, f"{model.name.full} does not support insert")
     if not body.raw:

@@ -1,8 +1,6 @@
 """What generate and chat share: the common fields of requests, their checks, parts of answers."""
 
-import base64
 import json
-import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -19,15 +17,12 @@ from modelkit.serve.api.options import Options
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response, ndjson_response
 from modelkit.serve.completion import Delta, Done, Request, complete
-from modelkit.serve.errors import NotSupported
 from modelkit.serve.loading import Loading
-from modelkit.serve.prompt import Message
 from modelkit.serve.types import Grammar, Runner, TokenLogprob
 
 Line = TypeVar("Line")
 _THINK = 'must be a boolean or string ("high", "medium", "low", "max", true, or false)'
 _LEVELS = ("high", "medium", "low", "max")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]*")
 
 
 class InferenceRequest(msgspec.Struct, kw_only=True):
@@ -122,27 +117,6 @@ def logprob_lines(logprobs: Sequence[TokenLogprob]) -> list[Logprob]:
     ]
 
 
-def require(model: Model, request: InferenceRequest, verb: str) -> None:
-    """Refuse what the model cannot do, and a format that is none; raises ApiError."""
-    capabilities = model.capabilities()
-    if request.think not in (None, False) and "thinking" not in capabilities:
-        raise ApiError(400, f'"{request.model}" does not support thinking')
-    if "completion" not in capabilities:
-        raise ApiError(400, f'"{request.model}" does not support {verb}')
-    request.grammar()
-
-
-def require_no_images(model: Model, name: str, messages: Sequence[Message]) -> None:
-    """Refuse images, well-formed or not; raises ApiError, NotSupported."""
-    images = [image for message in messages for image in message.images]
-    for image in images:
-        _check_base64(image)
-    if images and "vision" not in model.capabilities():
-        raise ApiError(400, f'"{name}" does not support images')
-    if images:
-        raise NotSupported("image input")
-
-
 async def rendered(loading: Loading, text: Callable[[Runner], Awaitable[str]]) -> DebugInfo:
     """The prompt as the model would get it; the model is loaded for its tokenizer."""
     async with loading.lease(state().scheduler) as runner:
@@ -176,12 +150,3 @@ def _check_level(think: object) -> None:
             f'invalid think value: "{think}"'
             ' (must be "high", "medium", "low", "max", true, or false)',
         )
-
-
-def _check_base64(text: str) -> None:
-    try:
-        base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
-    except ValueError:
-        valid = _BASE64.match(text)
-        position = valid.end() if valid else 0
-        raise ApiError(400, f"illegal base64 data at input byte {position}") from None
