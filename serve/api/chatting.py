@@ -11,9 +11,12 @@ from modelkit.serve.api.state import state
 from modelkit.serve.completion import Request
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import answer_format
+from modelkit.serve.output.choice import Named, ToolChoice
 from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
 from modelkit.serve.types import Grammar
 from modelkit.templates.tools import Tools
+
+__all__ = ["Chat", "Named", "ToolChoice", "chat_request"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Chat:
     """What a client wants said, in no API's own words.
 
     model: as the client wrote it. tools, think, options: as in /api/chat. logprobs, truncate and
-    grammar: as in Generation. keep_alive: seconds, None for the server's default.
+    grammar: as in Generation. keep_alive: seconds, None for the server's default. strict_tools: the
+    names of tools whose arguments must obey their schema; parallel: several calls at once may be.
     """
 
     model: str
@@ -34,6 +38,9 @@ class Chat:
     truncate: bool = True
     shift: bool | None = None
     keep_alive: float | None = None
+    tool_choice: ToolChoice = "auto"
+    strict_tools: frozenset[str] = frozenset()
+    parallel: bool = True
 
 
 def chat_request(model: Model, chat: Chat) -> Request:
