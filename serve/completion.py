@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import AnswerFormat, Output, OutputParser
+from modelkit.serve.repeats import guarded
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import (
     Finished,
@@ -17,11 +18,6 @@ from modelkit.serve.types import (
     Sampling,
     TokenLogprob,
 )
-
-MAX_REPEATS = 30
-"""Equal pieces in a row after which an answer is taken for an endless loop and ended."""
-
-Prompt = str | list[int]
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Fi
         text, form = text + thoughts.text, form.without_thoughts()
     parser = form.parser(text)
     generation = await _generation(runner, request, text, request.grammar)
-    async with aclosing(_guarded(runner, generation)) as events:
+    async with aclosing(guarded(runner, generation)) as events:
         async for event in events:
             if delta := _sorted(parser, event):
                 yield delta
@@ -115,7 +111,7 @@ class _Thoughts:
         self, runner: Runner, generation: Generation
     ) -> AsyncGenerator[Delta | Finished, None]:
         """The thoughts; Finished only when there is no room left for an answer."""
-        async with aclosing(_guarded(runner, generation)) as events:
+        async with aclosing(guarded(runner, generation)) as events:
             async for event in events:
                 delta = _sorted(self._parser, event)
                 self.text += event.text if isinstance(event, Piece) else ""
@@ -142,7 +138,7 @@ async def _require_enforceable(runner: Runner, request: Request, text: str) -> N
 async def _generation(
     runner: Runner, request: Request, text: str, grammar: Grammar | None = None
 ) -> Generation:
-    prompt: Prompt = text
+    prompt: str | list[int] = text
     if request.context:
         prompt = [*request.context, *await runner.tokenize(text, add_special=False)]
     return Generation(
@@ -153,51 +149,3 @@ async def _generation(
         grammar=grammar,
         adapters=request.loading.adapters,
     )
-
-
-async def _guarded(
-    runner: Runner, generation: Generation
-) -> AsyncGenerator[Piece | Finished, None]:
-    """The runner's events, with a proper end when the model repeats itself for ever."""
-    guard = _LoopGuard()
-    async with aclosing(runner.generate(generation)) as events:
-        async for event in events:
-            yield event
-            if isinstance(event, Piece) and guard.loops(event.text):
-                break
-        else:
-            return
-    yield await guard.finish(runner, generation.prompt)
-
-
-class _LoopGuard:
-    """Counts equal pieces, and what the final numbers need if the answer is cut off."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic_ns()
-        self._first = 0
-        self._pieces: list[str] = []
-        self._last = ""
-        self._repeats = 0
-
-    def loops(self, piece: str) -> bool:
-        """Whether this piece is one repetition too many."""
-        self._first = self._first or time.monotonic_ns()
-        self._pieces.append(piece)
-        word = piece.strip()
-        self._repeats = self._repeats + 1 if word == self._last else 0
-        self._last = word
-        return self._repeats > MAX_REPEATS
-
-    async def finish(self, runner: Runner, prompt: Prompt) -> Finished:
-        """The end of an answer that was cut off here."""
-        tokens = await runner.tokenize(prompt) if isinstance(prompt, str) else prompt
-        answer = await runner.tokenize("".join(self._pieces), add_special=False)
-        return Finished(
-            reason="stop",
-            prompt_tokens=len(tokens),
-            prompt_ns=self._first - self._started,
-            tokens=len(self._pieces),
-            ns=time.monotonic_ns() - self._first,
-            context=[*tokens, *answer],
-        )
