@@ -1,6 +1,9 @@
 """The two contenders: how each is started, and how the same request is spelt for it."""
 
+import asyncio
+import json
 import sys
+import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +45,12 @@ class Contender:
             answer = await post(self.server.port, "/api/generate", self._for_us(prompt))
             answer.tokens = answer.last["eval_count"]
         return answer
+
+    async def get(self, path: str) -> Any:
+        """The JSON at a path."""
+        url = f"http://127.0.0.1:{self.server.port}{path}"
+        with await asyncio.to_thread(urllib.request.urlopen, url) as reply:
+            return json.load(reply)
 
     async def embed(self, texts: list[str]) -> None:
         """Embed the texts with one request."""

@@ -12,6 +12,7 @@ from modelkit import ModelName, Store
 from modelkit.model import Model
 
 FOLDER = Path(".cache/bench-engine").absolute()
+TINYCHAT = Path("fixtures/tinychat").absolute()
 SYNTHETIC = Shape(width=768, feed=2048, layers=12, heads=12, kv_heads=4, vocabulary=32_000)
 
 
@@ -37,7 +38,14 @@ def synthetic(quantization: str) -> BenchModel:
 
 def tinychat() -> BenchModel:
     """The chat model of the fixtures."""
-    return _build("tinychat", Path("fixtures/tinychat/Modelfile"))
+    return _build("tinychat", TINYCHAT / "Modelfile")
+
+
+def tinychat_with_draft() -> BenchModel:
+    """The same, with its draft model beside it."""
+    modelfile = FOLDER / "guesser.Modelfile"
+    modelfile.write_text(f"FROM {tinychat().name}\nDRAFT {TINYCHAT / 'draft'}\n")
+    return _build("guesser", modelfile)
 
 
 def minilm() -> BenchModel:
@@ -57,15 +65,13 @@ def _modelfile(name: str, source: Path) -> Path:
 
 def _build(name: str, modelfile: Path, *options: str) -> BenchModel:
     store = Store(FOLDER / "models")
-    model_name = ModelName.parse(name)
-    if not store.exists(model_name):
-        subprocess.run(
-            (sys.executable, "-m", "modelkit", "build", "-f", modelfile, "-t", name, *options),
-            env={**os.environ, "MODELKIT_MODELS": str(store.root)},
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-    model = Model.open(store, model_name)
+    subprocess.run(
+        (sys.executable, "-m", "modelkit", "build", "-f", modelfile, "-t", name, *options),
+        env={**os.environ, "MODELKIT_MODELS": str(store.root)},
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    model = Model.open(store, ModelName.parse(name))
     return BenchModel(name, model.gguf_path, store.root, _ends(model))
 
 

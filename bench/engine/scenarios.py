@@ -164,6 +164,7 @@ def _percentile(answers: Sequence[Answer], part: float) -> float:
     return gaps[min(int(part * len(gaps)), len(gaps) - 1)]
 
 
+SENTENCES = tuple(words(12, number).replace("w", "word ") for number in range(1000))
 SINGLE = Scenario("one stream", "tokens/s", True, 0.98, single(128, 0.8))
 PARALLEL_8 = Scenario("8 streams", "tokens/s", True, 1.0, parallel(8, 96, 0.8))
 PARALLEL_32 = Scenario("32 streams", "tokens/s", True, 1.0, parallel(32, 64, 0.8))
@@ -178,5 +179,5 @@ EMBEDDINGS = Scenario(
     "sentences/s",
     True,
     1.0,
-    embeddings([words(12, number).replace("w", "word ") for number in range(1000)]),
+    embeddings(SENTENCES),
 )
