@@ -5,8 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import msgspec
+
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import AnswerFormat, Output, OutputParser
+from modelkit.serve.prompt import Prompt
 from modelkit.serve.repeats import guarded
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import (
@@ -30,7 +33,7 @@ class Request:
     """
 
     loading: Loading
-    text: Callable[[Runner], Awaitable[str]]
+    text: Callable[[Runner], Awaitable[Prompt]]
     sampling: Callable[[int], Sampling]
     context: list[int] = field(default_factory=list)
     logprobs: int = -1
@@ -73,16 +76,17 @@ async def complete(scheduler: Scheduler, request: Request) -> AsyncGenerator[Del
 
 async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Finished, None]:
     """One run of the model; two when it thinks before an answer that has a grammar."""
-    text, form = await request.text(runner), request.format
+    (text, dropped), form = await request.text(runner), request.format
     if request.grammar and (thinking := form.thoughts(text)):
         await _require_enforceable(runner, request, text)
         thoughts = _Thoughts(thinking)
         free = await _generation(runner, request, text)
         async with aclosing(thoughts.parts(runner, free)) as parts:
             async for part in parts:
-                yield part
                 if isinstance(part, Finished):
+                    yield _with_dropped(part, dropped)
                     return
+                yield part
         text, form = text + thoughts.text, form.without_thoughts()
     parser = form.parser(text)
     generation = await _generation(runner, request, text, request.grammar)
@@ -91,7 +95,12 @@ async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Fi
             if delta := _sorted(parser, event):
                 yield delta
             if isinstance(event, Finished):
-                yield event
+                yield _with_dropped(event, dropped)
+
+
+def _with_dropped(finished: Finished, tokens: int) -> Finished:
+    """The end of an answer to a prompt that had lost that many tokens before the runner got it."""
+    return msgspec.structs.replace(finished, dropped_tokens=finished.dropped_tokens + tokens)
 
 
 def _sorted(parser: OutputParser, event: Piece | Finished) -> Delta:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from modelkit.model import Model
 from modelkit.serve.types import Runner
@@ -17,6 +17,7 @@ from modelkit.templates.tools import Tools
 __all__ = [
     "Ask",
     "Message",
+    "Prompt",
     "Tokens",
     "conversation",
     "fit",
@@ -40,6 +41,13 @@ class Tokens(Protocol):
 
     @property
     def add_bos(self) -> bool: ...
+
+
+class Prompt(NamedTuple):
+    """What the model continues, and how many tokens of older messages were left out of it."""
+
+    text: str
+    dropped_tokens: int = 0
 
 
 # Models that were trained without the thoughts of earlier turns.
@@ -123,20 +131,20 @@ def _jinja(model: Model, tokens: Tokens, ask: Ask, think: Think) -> Render:
 
 def prompt_text(
     model: Model, messages: Sequence[Message], *, ask: Ask | None = None, num_ctx: int | None
-) -> Callable[[Runner], Awaitable[str]]:
+) -> Callable[[Runner], Awaitable[Prompt]]:
     """The conversation as text, once there is a runner; num_ctx None keeps every message."""
 
-    async def text(runner: Runner) -> str:
+    async def text(runner: Runner) -> Prompt:
         with gos_words():
             render = renderer(model, runner.info, ask)
             if num_ctx is None:
-                return await asyncio.to_thread(render, messages)
+                return Prompt(await asyncio.to_thread(render, messages))
             return await fit(render, messages, runner, min(num_ctx, runner.info.n_ctx))
 
     return text
 
 
-async def fit(render: Render, messages: Sequence[Message], runner: Runner, limit: int) -> str:
+async def fit(render: Render, messages: Sequence[Message], runner: Runner, limit: int) -> Prompt:
     """Render as many of the latest messages as `limit` tokens hold.
 
     The oldest go first; system messages move to the front and stay; the last message stays even
@@ -148,10 +156,10 @@ async def fit(render: Render, messages: Sequence[Message], runner: Runner, limit
         text = await asyncio.to_thread(render, kept)
         return await _fits(text, runner, limit), text
 
-    fits, text = await attempt(0)
+    fits, whole = await attempt(0)
     low, high = 0, len(messages) - 1
     if fits or high < 1:
-        return text
+        return Prompt(whole)
     _, best = await attempt(high)
     # Dropping one message more never makes the text longer, so the first start that fits is
     # found by halving: `low` does not fit, `high` fits or is the last message.
@@ -162,14 +170,18 @@ async def fit(render: Render, messages: Sequence[Message], runner: Runner, limit
             high, best = middle, text
         else:
             low = middle
-    return best
+    return Prompt(best, max(await _count(whole, runner) - await _count(best, runner), 0))
 
 
 async def _fits(text: str, runner: Runner, limit: int) -> bool:
     # A token is at least one byte, so short texts need no counting.
     if len(text.encode()) <= limit:
         return True
-    return len(await runner.tokenize(text, add_special=False)) <= limit
+    return await _count(text, runner) <= limit
+
+
+async def _count(text: str, runner: Runner) -> int:
+    return len(await runner.tokenize(text, add_special=False))
 
 
 def thinks(model: Model, wanted: bool | str | None) -> bool | str | None:

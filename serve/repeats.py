@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from modelkit.serve.runner.window import Window
 from modelkit.serve.types import Finished, Generation, Piece, Runner
 
 MAX_REPEATS = 30
@@ -20,7 +21,7 @@ async def guarded(runner: Runner, generation: Generation) -> AsyncGenerator[Piec
                 break
         else:
             return
-    yield await guard.finish(runner, generation.prompt)
+    yield await guard.finish(runner, generation)
 
 
 class _LoopGuard:
@@ -42,15 +43,30 @@ class _LoopGuard:
         self._last = word
         return self._repeats > MAX_REPEATS
 
-    async def finish(self, runner: Runner, prompt: str | list[int]) -> Finished:
+    async def finish(self, runner: Runner, request: Generation) -> Finished:
         """The end of an answer that was cut off here."""
+        prompt = request.prompt
         tokens = await runner.tokenize(prompt) if isinstance(prompt, str) else prompt
+        read = _read(tokens, runner, request)
         answer = await runner.tokenize("".join(self._pieces), add_special=False)
         return Finished(
             reason="stop",
-            prompt_tokens=len(tokens),
+            prompt_tokens=len(read),
             prompt_ns=self._first - self._started,
             tokens=len(self._pieces),
             ns=time.monotonic_ns() - self._first,
-            context=[*tokens, *answer],
+            context=[*read, *answer],
+            dropped_tokens=len(tokens) - len(read),
         )
+
+
+def _read(tokens: list[int], runner: Runner, request: Generation) -> list[int]:
+    """What the runner read of the prompt; since it has answered, it was free to cut it."""
+    window = Window.of(
+        n_ctx=runner.info.n_ctx,
+        num_keep=request.sampling.num_keep,
+        prompt=len(tokens),
+        add_bos=runner.info.add_bos,
+        shifts=True,
+    )
+    return window.fit(tokens, truncate=True)

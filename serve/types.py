@@ -172,7 +172,8 @@ class Finished(msgspec.Struct, tag="finished"):
 
     tokens counts the answer's tokens, sampled or forced by a grammar, the end token included;
     context is prompt and answer as tokens, without the end token; durations are nanoseconds;
-    cached_tokens of the prompt were known from earlier requests and not read again.
+    cached_tokens of the prompt were known from earlier requests and not read again; dropped_tokens
+    of what was submitted did not fit the context and are not among prompt_tokens.
     """
 
     reason: Literal["stop", "length"]
@@ -182,6 +183,8 @@ class Finished(msgspec.Struct, tag="finished"):
     ns: int
     context: list[int]
     cached_tokens: int = 0
+    dropped_tokens: int = 0
+    stop: str | None = None
 
 
 class Embedding(msgspec.Struct, tag="embedding"):

@@ -74,6 +74,9 @@ class ChatResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
     prompt_eval_duration: int = 0
     eval_count: int = 0
     eval_duration: int = 0
+    prompt_cached_count: int = 0
+    truncated: bool = False
+    prompt_submitted_count: int = 0
 
 
 @blueprint.post("/api/chat")

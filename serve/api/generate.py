@@ -21,7 +21,15 @@ from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import answer_format
-from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
+from modelkit.serve.prompt import (
+    Ask,
+    Message,
+    Prompt,
+    conversation,
+    prompt_text,
+    require_template,
+    thinks,
+)
 from modelkit.serve.types import Runner
 
 blueprint = Blueprint("generate", __name__)
@@ -59,6 +67,9 @@ class GenerateResponse(msgspec.Struct, omit_defaults=True, kw_only=True):
     eval_duration: int = 0
     debug_info: inference.DebugInfo | None = msgspec.field(default=None, name="_debug_info")
     logprobs: list[inference.Logprob] = []
+    prompt_cached_count: int = 0
+    truncated: bool = False
+    prompt_submitted_count: int = 0
 
 
 @blueprint.post("/api/generate")
@@ -99,8 +110,8 @@ def _check(model: Model, body: GenerateRequest) -> None:
 
 
 def _request(model: Model, body: GenerateRequest, options: Options, loading: Loading) -> Request:
-    async def raw(_: Runner) -> str:
-        return body.prompt
+    async def raw(_: Runner) -> Prompt:
+        return Prompt(body.prompt)
 
     messages = conversation(
         model,

@@ -18,6 +18,7 @@ from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response, ndjson_response
 from modelkit.serve.completion import Delta, Done, Request, complete
 from modelkit.serve.loading import Loading
+from modelkit.serve.prompt import Prompt
 from modelkit.serve.types import Grammar, Runner, TokenLogprob
 
 Line = TypeVar("Line")
@@ -91,14 +92,22 @@ class DebugInfo(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 def metrics(done: Done, started: int) -> dict[str, Any]:
-    """The numbers of an answer whose request came at `started` (monotonic ns); durations in ns."""
+    """The numbers of an answer whose request came at `started` (monotonic ns); durations in ns.
+
+    Of a prompt that did not fit, prompt_eval_count is the tokens that were kept.
+    """
+    finished = done.finished
+    dropped = finished.dropped_tokens
     return {
         "total_duration": time.monotonic_ns() - started,
         "load_duration": done.load_ns,
-        "prompt_eval_count": done.finished.prompt_tokens,
-        "prompt_eval_duration": done.finished.prompt_ns,
-        "eval_count": done.finished.tokens,
-        "eval_duration": done.finished.ns,
+        "prompt_eval_count": finished.prompt_tokens,
+        "prompt_eval_duration": finished.prompt_ns,
+        "eval_count": finished.tokens,
+        "eval_duration": finished.ns,
+        "prompt_cached_count": finished.cached_tokens,
+        "truncated": dropped > 0,
+        "prompt_submitted_count": finished.prompt_tokens + dropped if dropped else 0,
     }
 
 
@@ -117,10 +126,10 @@ def logprob_lines(logprobs: Sequence[TokenLogprob]) -> list[Logprob]:
     ]
 
 
-async def rendered(loading: Loading, text: Callable[[Runner], Awaitable[str]]) -> DebugInfo:
+async def rendered(loading: Loading, text: Callable[[Runner], Awaitable[Prompt]]) -> DebugInfo:
     """The prompt as the model would get it; the model is loaded for its tokenizer."""
     async with loading.lease(state().scheduler) as runner:
-        return DebugInfo(rendered_template=await text(runner))
+        return DebugInfo(rendered_template=(await text(runner)).text)
 
 
 async def answer(

