@@ -38,12 +38,12 @@ def loaded(server: Server) -> list[str]:
 
 
 def stats(server: Server) -> Stats:
-    entry = next(iter(server.scheduler._entries.values()))
+    entry = next(iter(server.scheduler._roster))
     return server.call(entry.runner.stats())
 
 
 def pid(server: Server) -> int:
-    return next(iter(server.scheduler._entries.values())).runner.pid
+    return next(iter(server.scheduler._roster)).runner.pid
 
 
 def start_stream(server: Server, **body: Any) -> HTTPResponse:

@@ -59,7 +59,7 @@ def test_show_memory_needs_the_files(tiny: Store, modelkit: Modelkit) -> None:
 def test_ps_says_why_a_runner_died(tiny: Store, modelkit: Modelkit) -> None:
     with running(tiny) as server:
         server.post("/api/generate", {"model": "tiny"})
-        [entry] = server.scheduler._entries.values()
+        [entry] = server.scheduler._roster
         os.kill(entry.runner.pid, signal.SIGKILL)
         while not (failures := server.request("GET", "/api/ps").json.get("failures")):
             time.sleep(0.01)

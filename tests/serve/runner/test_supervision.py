@@ -108,7 +108,7 @@ async def test_killed_again_and_again_under_streams(scheduler: Scheduler, llama:
         while not scheduler.loaded():
             await asyncio.sleep(0.001)
         await asyncio.sleep(moments.random() / 20)
-        for entry in list(scheduler._entries.values()):
+        for entry in scheduler._roster:
             os.kill(entry.runner.pid, signal.SIGKILL)
         ends = await asyncio.wait_for(asyncio.gather(*streams, return_exceptions=True), 30)
         assert all(isinstance(end, Finished | EngineError) for end in ends)
@@ -120,7 +120,7 @@ async def test_killed_again_and_again_under_streams(scheduler: Scheduler, llama:
 
 async def test_twenty_that_leave_free_their_slots(scheduler: Scheduler, llama: Path) -> None:
     await say(scheduler, llama, SHORT)
-    [entry] = scheduler._entries.values()
+    [entry] = scheduler._roster
     for _ in range(20):
         stream = asyncio.create_task(say(scheduler, llama, LONG))
         while (await entry.runner.stats()).active == 0:
