@@ -29,13 +29,27 @@ from modelkit.serve.api.state import State, attach, default_scheduler, state
 from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
+from modelkit.serve.openai import chat as openai_chat
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.settings import setting
 from modelkit.store import Store
 
 _log = logging.getLogger(__name__)
 
-_GROUPS = (status, models, show, ps, blobs, create, transfer, generate, chat, embed, rerank)
+_GROUPS = (
+    status,
+    models,
+    show,
+    ps,
+    blobs,
+    create,
+    transfer,
+    generate,
+    chat,
+    embed,
+    rerank,
+    openai_chat,
+)
 
 
 class _ExactRule(QuartRule):

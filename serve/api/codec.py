@@ -42,10 +42,9 @@ def decode(body: bytes, kind: type[T]) -> T:
     Go's rules: one JSON value, whatever follows it is ignored; keys match without regard to case;
     unknown keys are ignored; null leaves a field unset, and `null` alone is an empty object.
     """
-    text = body.decode("utf-8", "replace").lstrip(_SPACE)
-    if not text:
+    if not (text := text_of(body)):
         raise ApiError(400, "missing request body")
-    value = _parse(text)
+    value = parse(text)
     try:
         return msgspec.convert(_fold({} if value is None else value, _fields(kind)), kind)
     except msgspec.ValidationError as error:
@@ -78,7 +77,13 @@ def _offset(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{hours:02d}:{minutes:02d}"
 
 
-def _parse(text: str) -> Any:
+def text_of(body: bytes) -> str:
+    """The body as text without the space before it; what is not UTF-8 is replaced."""
+    return body.decode("utf-8", "replace").lstrip(_SPACE)
+
+
+def parse(text: str) -> Any:
+    """The JSON value that a text begins with; raises ApiError 400 with Go's words."""
     try:
         value, _ = _DECODER.raw_decode(text)
     except json.JSONDecodeError as error:

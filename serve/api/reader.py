@@ -16,6 +16,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 async def read(kind: type[T]) -> T:
     """This request's JSON body; raises ApiError 400 or 413."""
+    return decode(await read_bytes(), kind)
+
+
+async def read_bytes() -> bytes:
+    """This request's body as it is; raises ApiError 413."""
     if (request.content_length or 0) > MAX_JSON:
         raise _too_large()
     body = bytearray()
@@ -23,7 +28,7 @@ async def read(kind: type[T]) -> T:
         body += chunk
         if len(body) > MAX_JSON:
             raise _too_large()
-    return decode(bytes(body), kind)
+    return bytes(body)
 
 
 def _too_large() -> ApiError:
