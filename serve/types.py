@@ -173,7 +173,8 @@ class Finished(msgspec.Struct, tag="finished"):
     tokens counts the answer's tokens, sampled or forced by a grammar, the end token included;
     context is prompt and answer as tokens, without the end token; durations are nanoseconds;
     cached_tokens of the prompt were known from earlier requests and not read again; dropped_tokens
-    of what was submitted did not fit the context and are not among prompt_tokens.
+    of what was submitted did not fit the context and are not among prompt_tokens; stop is the
+    stop string that ended the answer.
     """
 
     reason: Literal["stop", "length"]

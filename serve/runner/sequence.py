@@ -204,7 +204,7 @@ class Sequence:
         piece = self._model.piece
         entry = None if logits is None else logprobs(logits, token, self._top, piece)
         self._transcript.say(piece(token), entry)
-        if self._transcript.stopped:
+        if self._transcript.stop is not None:
             self._reason = "stop"
         elif self._count >= self._limit or len(self.tokens) > self._most_tokens:
             self._end("length")
@@ -223,6 +223,7 @@ class Sequence:
             context=self._prompt + self._written,
             cached_tokens=self._cached,
             dropped_tokens=self._dropped,
+            stop=self._transcript.stop,
         )
 
 

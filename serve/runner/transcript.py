@@ -23,9 +23,9 @@ class Transcript:
         self._ended = False
 
     @property
-    def stopped(self) -> bool:
-        """Has a stop string ended the text?"""
-        return self._text.stopped
+    def stop(self) -> str | None:
+        """The stop string that ended the text."""
+        return self._text.stop
 
     def say(self, piece: bytes, entry: TokenLogprob | None) -> None:
         """Add a token's bytes, and its logprobs when they are wanted."""

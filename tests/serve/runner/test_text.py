@@ -39,8 +39,8 @@ def test_text_ends_before_the_first_stop_string(
             break
     out += stream.flush()
     if stream.stopped:
-        assert text.startswith(out)
-        assert any(text[len(out) :].startswith(stop) for stop in stops)
+        assert stream.stop in stops
+        assert text.startswith(f"{out}{stream.stop}")
         assert not any(stop in out for stop in stops)
     else:
         assert out == text
