@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from modelkit.asgi.body import BoundedBody, BoundedConnection, BoundedRequest
 from modelkit.errors import ModelkitError
+from modelkit.serve import anthropic
 from modelkit.serve.api import (
     blobs,
     chat,
@@ -49,6 +50,7 @@ _GROUPS = (
     embed,
     rerank,
     openai_chat,
+    anthropic,
 )
 
 
