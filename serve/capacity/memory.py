@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from modelkit.serve.types import LoadOptions, ModelFiles
 
-_CELLS_STEP = 256  # llama.cpp rounds the number of cache cells up to this
+_CELLS_STEP = 256  # llama.cpp rounds the number of cells of a pool up to this
 _F32 = 4
 _RUNTIME = 64 << 20  # what a runner has resident before it loads anything
 _MAX_LAYERS = 4096  # more are a damaged file's
@@ -115,7 +115,8 @@ class Shape:
         if self.encoder:
             return 0
         kind = TENSOR_TYPES_BY_NAME.get(options.kv_cache_type.upper(), TENSOR_TYPES_BY_NAME["F16"])
-        cells = _round_up(self.num_ctx(options) * options.num_parallel, _CELLS_STEP)
+        pools = 1 if options.kv_unified else options.num_parallel
+        cells = pools * _round_up(self._pool(options), _CELLS_STEP)
         rows = sum(kind.nbytes(_round_up(width, kind.block)) for width in self._widths())
         return cells * rows + self.state * options.num_parallel
 
@@ -123,10 +124,14 @@ class Shape:
         """Bytes that one step computes in: activations, the attention mask and the logits."""
         num_ctx = self.num_ctx(options)
         tokens = num_ctx if self.encoder else min(options.num_batch, num_ctx)
-        cells = num_ctx if self.encoder else num_ctx * options.num_parallel
+        cells = num_ctx if self.encoder else self._pool(options)
         activations = tokens * (4 * self.width + 3 * self.feed) * _F32
         logits = 2 * options.num_parallel * self.vocabulary * _F32
         return activations + logits + self._attention(tokens * cells, options)
+
+    def _pool(self, options: LoadOptions) -> int:
+        """Tokens that share cells: those of all sequences, or of each alone."""
+        return self.num_ctx(options) * (options.num_parallel if options.kv_unified else 1)
 
     def _attention(self, pairs: int, options: LoadOptions) -> int:
         """The mask, and without flash attention every head's scores, for pairs of tokens."""

@@ -32,6 +32,8 @@ async def reported(path: Path, options: LoadOptions) -> int:
     "options",
     [
         LoadOptions(num_ctx=4096, num_parallel=8),
+        LoadOptions(num_ctx=4096, num_parallel=8, kv_unified=True),
+        LoadOptions(num_ctx=300, num_parallel=5),
         LoadOptions(num_ctx=512, num_parallel=1, num_batch=64),
         LoadOptions(num_ctx=2048, num_parallel=2, flash_attention="off"),
         LoadOptions(num_ctx=4096, num_parallel=4, kv_cache_type="q8_0", flash_attention="on"),
@@ -113,6 +115,8 @@ def test_caches_of_all_kinds(facts: dict[str, object], size: int) -> None:
         (LoadOptions(num_ctx=512, num_parallel=1), 2.0),
         (LoadOptions(num_ctx=256, num_parallel=3), 3.0),
         (LoadOptions(num_ctx=100, num_parallel=1), 1.0),
+        (LoadOptions(num_ctx=300, num_parallel=3), 6.0),
+        (LoadOptions(num_ctx=300, num_parallel=3, kv_unified=True), 4.0),
         (LoadOptions(num_ctx=100_000, num_parallel=1), 16.0),
         (LoadOptions(num_ctx=256, num_parallel=1, kv_cache_type="q8_0"), 34 / 64),
         (LoadOptions(num_ctx=256, num_parallel=1, kv_cache_type="f32"), 2.0),
