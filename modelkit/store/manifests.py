@@ -1,5 +1,6 @@
 """The manifests of a store: which names there are, and what each is made of."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +30,17 @@ class ManifestFolder(BlobFolder):
         except ManifestError as error:
             raise ManifestError(f"{name}: {error.message}", hint="pull or build it again") from None
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise ModelNotFound(str(name)) from None
             raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
     def exists(self, name: ModelName) -> bool:
         """Whether a manifest of this name, in any case, is there."""
-        return self.manifest_path(self.resolve(name)).is_file()
+        return _is_file(self.manifest_path(self.resolve(name)))
 
     def resolve(self, name: ModelName) -> ModelName:
         """The name in the spelling on disk: parts that differ only in case are the stored ones."""
-        if self.manifest_path(name).is_file():
+        if _is_file(self.manifest_path(name)):
             return name
         parts = {"host": name.host, "namespace": name.namespace}
         parts |= {"model": name.model, "tag": name.tag}
@@ -98,6 +101,13 @@ class ManifestFolder(BlobFolder):
 
     def manifest_path(self, name: ModelName) -> Path:
         return self.manifests / name.relative_path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name may be longer than the file system takes
+        return False
 
 
 def _files_at_depth(folder: Path, depth: int) -> Iterator[Path]:
