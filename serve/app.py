@@ -31,6 +31,7 @@ from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
 from modelkit.serve.openai import chat as openai_chat
+from modelkit.serve.openai.responses import routes as responses
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.settings import setting
 from modelkit.store import Store
@@ -51,6 +52,7 @@ _GROUPS = (
     rerank,
     openai_chat,
     anthropic,
+    responses,
 )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from modelkit.serve.openai.errors import FieldError
+from modelkit.serve.openai.messages import image_data
 
 Part = dict[str, Any]
 
@@ -74,12 +75,14 @@ def _part(part: object, at: str, plain: str) -> Part:
 
 
 def _written(kind: str, text: str) -> Part:
-    extra = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
+    extra: Part = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
     return {"type": kind, "text": text, **extra}
 
 
 def _image(part: Part, at: str) -> Part:
     if part.get("file_id") is not None:
         raise wrong(at, "file_id is not supported, send the image as a data URL")
+    url = read_text(part, "image_url", at)
+    image_data(url, at.replace(": ", "."))
     detail = read_text(part, "detail", at, default="auto")
-    return {"type": "input_image", "image_url": read_text(part, "image_url", at), "detail": detail}
+    return {"type": "input_image", "image_url": url, "detail": detail}

@@ -11,7 +11,7 @@ from modelkit.templates.messages import Function, ToolCall
 
 
 def messages_of(items: Sequence[Item], instructions: str) -> list[Message]:
-    """The conversation, `instructions` first; raises ApiError 400 for an image that is none."""
+    """The conversation, `instructions` first."""
     transcript = _Transcript()
     if instructions:
         transcript.messages.append(Message(role="system", content=instructions))
@@ -53,10 +53,10 @@ class _Transcript:
     def _hear(self, item: Item) -> None:
         self.end_thoughts()
         self._open.clear()
+        # Templates do not know developers, who are what system messages were.
+        role = "system" if item["role"] == "developer" else item["role"]
         content = item["content"]
-        self.messages.append(
-            Message(role=item["role"], content=_text(content), images=_images(content))
-        )
+        self.messages.append(Message(role=role, content=_text(content), images=_images(content)))
 
     def _say(self, text: str) -> None:
         # What is said between a call and its output belongs to the message with the call.
@@ -112,7 +112,9 @@ def _text(parts: Sequence[Part]) -> str:
 
 
 def _images(parts: Sequence[Part]) -> list[str]:
-    return [image_data(part["image_url"]) for part in parts if part["type"] == "input_image"]
+    return [
+        image_data(part["image_url"], "input") for part in parts if part["type"] == "input_image"
+    ]
 
 
 def _thinking(item: Item) -> str:
