@@ -31,6 +31,9 @@ from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
 from modelkit.serve.openai import chat as openai_chat
+from modelkit.serve.openai import completions as openai_completions
+from modelkit.serve.openai import embeddings as openai_embeddings
+from modelkit.serve.openai import models as openai_models
 from modelkit.serve.openai.responses import routes as responses
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.settings import setting
@@ -51,6 +54,9 @@ _GROUPS = (
     embed,
     rerank,
     openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_models,
     anthropic,
     responses,
 )

@@ -1,4 +1,4 @@
-"""The fields that chat and text completions share, and what they mean for the model."""
+"""The fields that requests share, and what they mean for the model."""
 
 import json
 from typing import Any
@@ -32,14 +32,37 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-class CompletionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The fields of both; null is as good as absent.
+class ModelBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The fields of every request; null is as good as absent.
 
-    options, keep_alive, truncate and think are as in /api/chat and not OpenAI's; a prompt is never
-    truncated unless `truncate` says so.
+    options, keep_alive and truncate are as in the native API and not OpenAI's; what is longer than
+    the context is refused unless `truncate` is true.
     """
 
     model: str | None = None
+    user: str | None = None
+    options: dict[str, Any] | None = None
+    keep_alive: Any = None
+    truncate: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name as the client wrote it, the empty text for none."""
+        return self.model or ""
+
+    def seconds_to_live(self) -> float | None:
+        """keep_alive in seconds, None when not given; raises FieldError."""
+        if self.keep_alive is None:
+            return None
+        try:
+            return keep_alive_seconds(self.keep_alive)
+        except UsageError as error:
+            raise FieldError("keep_alive", error.message, "invalid_value") from error
+
+
+class CompletionBody(ModelBody, forbid_unknown_fields=True, kw_only=True):
+    """The fields of both; `think` is as in /api/chat and not OpenAI's."""
+
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
@@ -51,17 +74,8 @@ class CompletionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    user: str | None = None
-    options: dict[str, Any] | None = None
-    keep_alive: Any = None
-    truncate: bool | None = None
     think: bool | str | None = None
     debug_render_only: bool | None = msgspec.field(default=None, name="_debug_render_only")
-
-    @property
-    def name(self) -> str:
-        """The model's name as the client wrote it, the empty text for none."""
-        return self.model or ""
 
     @property
     def choices(self) -> int:
@@ -79,15 +93,6 @@ class CompletionBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         if self.stream_options.include_obfuscation:
             raise unsupported("stream_options.include_obfuscation")
         return bool(self.stream_options.include_usage)
-
-    def seconds_to_live(self) -> float | None:
-        """keep_alive in seconds, None when not given; raises FieldError."""
-        if self.keep_alive is None:
-            return None
-        try:
-            return keep_alive_seconds(self.keep_alive)
-        except UsageError as error:
-            raise FieldError("keep_alive", error.message) from error
 
     def model_options(self) -> dict[str, Any]:
         """The fields as options of the model; they win over `options`, and those over defaults."""

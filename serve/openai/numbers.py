@@ -21,6 +21,7 @@ class Usage:
         self.prompt = 0
         self.completion = 0
         self.cached = 0
+        self.dropped = 0
 
     def add(self, finished: Finished, *, prompt: bool) -> None:
         """Add an answer's tokens, and with `prompt` those it was asked with."""
@@ -28,12 +29,14 @@ class Usage:
         if prompt:
             self.prompt += finished.prompt_tokens
             self.cached += finished.cached_tokens
+            self.dropped += finished.dropped_tokens
 
     def line(self) -> dict[str, Any]:
-        """The `usage` object."""
+        """The `usage` object; `dropped_tokens` of the prompts did not fit, if there are any."""
+        dropped = {"dropped_tokens": self.dropped} if self.dropped else {}
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
             "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached},
+            "prompt_tokens_details": {"cached_tokens": self.cached, **dropped},
         }
