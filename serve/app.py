@@ -18,6 +18,7 @@ from modelkit.serve.api import (
     create,
     embed,
     generate,
+    health,
     models,
     ps,
     rerank,
@@ -28,8 +29,12 @@ from modelkit.serve.api import (
 from modelkit.serve.api.errors import body_of, status_of
 from modelkit.serve.api.state import State, attach, default_scheduler, state
 from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
+from modelkit.serve.exchange import current
+from modelkit.serve.keys import KeyFile
+from modelkit.serve.middleware.access import require_keys
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
+from modelkit.serve.middleware.observer import Observer
 from modelkit.serve.openai import chat as openai_chat
 from modelkit.serve.openai import completions as openai_completions
 from modelkit.serve.openai import embeddings as openai_embeddings
@@ -43,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 _GROUPS = (
     status,
+    health,
     models,
     show,
     ps,
@@ -82,12 +88,14 @@ def create_app(
     scheduler: Scheduler | None = None,
     origins: str | None = None,
     loopback: bool = True,
+    keys: KeyFile | None = None,
 ) -> Quart:
     """The model API over a store.
 
     The application closes its scheduler when it shuts down. `origins` are the web origins allowed
     besides the local ones, separated by commas (default: MODELKIT_ORIGINS). `loopback` says that
-    the server is bound to a loopback address, so that the Host header is checked.
+    the server is bound to a loopback address, so that the Host header is checked. `keys` are the
+    API keys of which every request must carry one; None lets everybody in.
 
     Raises UsageError for an origin that is none.
     """
@@ -102,11 +110,14 @@ def create_app(
     for group in _GROUPS:
         app.register_blueprint(group.blueprint)
     _handle_errors(app)
+    app.before_request(_note_route)
+    if keys is not None:
+        require_keys(app, keys)
     app.after_request(_release_body)
     app.after_serving(_close(app))
     guarded = HostCheck(app.asgi_app) if loopback else app.asgi_app
     allowed = allowed_origins(setting("ORIGINS") if origins is None else origins)
-    app.asgi_app = Cors(guarded, allowed)  # type: ignore[method-assign]
+    app.asgi_app = Observer(Cors(guarded, allowed))  # type: ignore[method-assign]
     return app
 
 
@@ -145,6 +156,12 @@ def _without_slash() -> Response | None:
 
 def _text(status: int, text: str, **headers: str) -> Response:
     return Response(text, status=status, content_type="text/plain", headers=headers)
+
+
+async def _note_route() -> None:
+    exchange = current()
+    if exchange and request.url_rule:
+        exchange.route = request.url_rule.rule
 
 
 async def _release_body(response: Response) -> Response:

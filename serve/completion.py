@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from modelkit.serve.loading import Loading
+from modelkit.serve.metrics import AnswerNumbers
 from modelkit.serve.output import AnswerFormat, Output, OutputParser
 from modelkit.serve.prompt import Prompt
 from modelkit.serve.repeats import guarded
@@ -67,11 +68,18 @@ async def complete(scheduler: Scheduler, request: Request) -> AsyncGenerator[Del
     Raises UsageError before anything else when the grammar cannot be enforced.
     """
     started = time.monotonic_ns()
+    numbers = AnswerNumbers(request.loading.model.name.short)
     async with request.loading.lease(scheduler) as runner:
         load_ns = time.monotonic_ns() - started
         async with aclosing(_answer(runner, request)) as parts:
             async for part in parts:
-                yield Done(part, load_ns) if isinstance(part, Finished) else part
+                if not numbers.begun:
+                    numbers.begin()
+                if isinstance(part, Finished):
+                    numbers.finish(part)
+                    yield Done(part, load_ns)
+                else:
+                    yield part
 
 
 async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Finished, None]:

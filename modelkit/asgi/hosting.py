@@ -3,11 +3,13 @@
 import asyncio
 import errno
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -19,7 +21,12 @@ from modelkit.errors import ModelkitError, UsageError
 GRACE = 3.0
 """Seconds that open answers get to end when the server is told to stop."""
 KEEP_ALIVE = 75.0
-"""Seconds an idle connection stays open: registry clients pause while they hash a large blob."""
+"""Seconds an idle connection stays open: registry clients pause while they hash a large blob.
+
+A request's header must be complete in that time too, however slowly its bytes drip.
+"""
+MAX_HEADER = 16 * 1024
+"""Bytes of an incomplete header after which it is refused with 431."""
 LONGEST_DRAIN = 7 * 24 * 3600.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -54,15 +61,28 @@ def url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(app: Quart, listener: socket.socket, *, drain: float | None = None) -> None:
+@dataclass(frozen=True)
+class Leaving:
+    """What happens between a signal to stop and the end.
+
+    `told` is called at the signal; for `delay` seconds more everything goes on, so that load
+    balancers can notice. Then connections are refused, and open answers have `drain` seconds to
+    come to their end before the application is shut down, which ends them with a reason; None:
+    GRACE seconds before they are cut off.
+    """
+
+    told: Callable[[], object] = lambda: None
+    delay: float = 0.0
+    drain: float | None = None
+
+
+def run(app: Quart, listener: socket.socket, leaving: Leaving | None = None) -> None:
     """Serve until SIGINT or SIGTERM; says on stderr where it listens, once it can be stopped.
 
-    Then connections are refused, and open answers have `drain` seconds to come to their end before
-    the application is shut down, which ends them with a reason; None: GRACE seconds before they are
-    cut off. A second signal ends the process at once.
+    A second signal ends the process at once.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_signal(app, listener, drain))
+        runner.run(_until_signal(app, listener, leaving or Leaving()))
 
 
 async def serve(
@@ -79,37 +99,45 @@ async def serve(
     config = Config()
     # Hypercorn closes what it is given; the caller's socket stays the caller's.
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
-    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.errorlog.setLevel(logging.WARNING)
+    config.h11_max_incomplete_size = MAX_HEADER
+    config.h2_max_header_list_size = MAX_HEADER
     config.graceful_timeout = grace
     config.keep_alive_timeout = KEEP_ALIVE
     config.include_server_header = False
     await hypercorn_serve(app, config, shutdown_trigger=stop, mode="asgi")
 
 
-async def _until_signal(app: Quart, listener: socket.socket, drain: float | None) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+async def _until_signal(app: Quart, listener: socket.socket, leaving: Leaving) -> None:
+    loop, told, stop = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told.set)
     sys.stderr.write(f"Listening on {url(listener)}\n")
     sys.stderr.flush()
-    ending = asyncio.create_task(_end(app, listener, stop, drain))
+    ending = asyncio.create_task(_end(app, listener, leaving, told, stop))
     try:
-        await serve(app, listener, stop.wait, grace=min(drain or 0.0, LONGEST_DRAIN) + GRACE)
+        await serve(
+            app, listener, stop.wait, grace=min(leaving.drain or 0.0, LONGEST_DRAIN) + GRACE
+        )
     finally:
         ending.cancel()
 
 
 async def _end(
-    app: Quart, listener: socket.socket, stop: asyncio.Event, drain: float | None
+    app: Quart, listener: socket.socket, leaving: Leaving, told: asyncio.Event, stop: asyncio.Event
 ) -> None:
-    """Refuse who comes after the signal; after the time to drain, shut the application down."""
-    await stop.wait()
-    listener.close()
+    """After the signal, take leave as agreed."""
+    await told.wait()
     for number in _SIGNALS:
         asyncio.get_running_loop().remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
-    if drain is not None:
-        await asyncio.sleep(min(drain, LONGEST_DRAIN))
+    leaving.told()
+    await asyncio.sleep(leaving.delay)
+    stop.set()
+    listener.close()
+    if leaving.drain is not None:
+        await asyncio.sleep(min(leaving.drain, LONGEST_DRAIN))
         await app.shutdown()
 
 

@@ -33,6 +33,7 @@ VERBS = {
     "sign": ("sign", "Sign a model."),
     "verify": ("verify", "Check a model's signatures."),
     "serve": ("serve", "Answer Ollama's HTTP API."),
+    "key": ("key", "API keys: who may use the server."),
     "ps": ("ps", "List the models a server has loaded."),
     "stop": ("stop", "Unload a model from a server."),
     "login": ("login", "Keep a registry's credentials."),

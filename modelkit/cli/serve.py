@@ -13,7 +13,8 @@ def serve_(ctx: click.Context, listen: str | None) -> None:
 
     Listens on --listen, --host, MODELKIT_HOST or OLLAMA_HOST, else on 127.0.0.1:11434. Each model
     runs in a process of its own, so a crash in the engine never takes the server down. Ctrl-C
-    ends the server and its models.
+    ends the server and its models. On an address that others can reach, clients need an API key:
+    see `modelkit key`.
 
     \b
     Example: modelkit serve

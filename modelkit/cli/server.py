@@ -1,7 +1,8 @@
 """A server seen from the command line: JSON requests and streams over Ollama's HTTP API."""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ class Server:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        # Not OLLAMA_API_KEY: that one is meant for another host.
+        key = os.environ.get("MODELKIT_API_KEY", "").strip()
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=5, read=None), retries=False
         )
@@ -61,17 +65,17 @@ class Server:
         """Send a file as a blob, unless the server has it."""
         url = f"{self.url}/api/blobs/{digest}"
         try:
-            if self._pool.request("HEAD", url).status == 200:
+            if self._pool.request("HEAD", url, headers=self._headers).status == 200:
                 return
             with path.open("rb") as file:
-                response = self._pool.request("POST", url, body=file)
+                response = self._pool.request("POST", url, body=file, headers=self._headers)
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from None
         _check(response.status, response.data)
 
     @contextmanager
     def _open(self, method: str, path: str, body: object) -> Iterator[urllib3.BaseHTTPResponse]:
-        headers: Mapping[str, str] = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self._headers}
         raw = None if body is None else json.dumps(body).encode()
         try:
             response = self._pool.request(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from modelkit.asgi.body import TooSlow
 from modelkit.errors import (
     Cancelled,
     EngineError,
@@ -24,6 +25,7 @@ _STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
     (UsageError, 400),
     (Refused, 403),
     (NotFound, 404),
+    (TooSlow, 408),
     (Cancelled, 499),
     (Unstable, 503),
     (EngineError, 500),
@@ -33,11 +35,14 @@ _STATUS: tuple[tuple[type[ModelkitError], int], ...] = (
 
 
 class ApiError(ModelkitError):
-    """A failure with a documented status and text."""
+    """A failure with a documented status and text; `signin_url` is where to get an account."""
 
-    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, hint: str | None = None, *, signin_url: str = ""
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.signin_url = signin_url
 
 
 def status_of(error: ModelkitError) -> int:
@@ -48,8 +53,10 @@ def status_of(error: ModelkitError) -> int:
 
 
 def body_of(error: ModelkitError) -> dict[str, str]:
-    """`{"error": text}`, with the hint beside it when there is one."""
+    """`{"error": text}`, with the hint and the address to sign in at, when there are any."""
     body = {"error": error.message}
+    if isinstance(error, ApiError) and error.signin_url:
+        body["signin_url"] = error.signin_url
     if error.hint:
         body["hint"] = error.hint
     return body

@@ -7,6 +7,7 @@ from quart import request
 
 from modelkit.serve.api.codec import decode
 from modelkit.serve.api.errors import ApiError
+from modelkit.serve.middleware.encoding import decoded
 
 MAX_JSON = 256 << 20
 """Bytes of JSON in one request: room for a conversation with many images."""
@@ -20,7 +21,7 @@ async def read(kind: type[T]) -> T:
 
 
 async def read_bytes() -> bytes:
-    """This request's body as it is; raises ApiError 413."""
+    """This request's body, decompressed; raises ApiError 400, 413 or 415."""
     if (request.content_length or 0) > MAX_JSON:
         raise _too_large()
     body = bytearray()
@@ -28,7 +29,7 @@ async def read_bytes() -> bytes:
         body += chunk
         if len(body) > MAX_JSON:
             raise _too_large()
-    return bytes(body)
+    return await decoded(bytes(body), request.headers.get("Content-Encoding", ""))
 
 
 def _too_large() -> ApiError:

@@ -1,5 +1,6 @@
 """What every endpoint shares: the store, the scheduler and the server's defaults."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -30,11 +31,12 @@ def default_scheduler() -> Scheduler:
 
 @dataclass(frozen=True)
 class State:
-    """The parts of a running server."""
+    """The parts of a running server; `leaving` is set once it is told to stop."""
 
     store: Store
     scheduler: Scheduler
     load_options: LoadOptions = field(default_factory=default_load_options)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def attach(app: Quart, state: State) -> None:
@@ -44,4 +46,9 @@ def attach(app: Quart, state: State) -> None:
 
 def state() -> State:
     """The state of the application that handles this request."""
-    return cast(State, current_app.extensions[_KEY])
+    return state_of(current_app)
+
+
+def state_of(app: Quart) -> State:
+    """What `attach` gave the application."""
+    return cast(State, app.extensions[_KEY])

@@ -54,6 +54,10 @@ _HEADERS = ",".join(
         "Accept",
         "X-Requested-With",
         "Openai-Beta",
+        "X-Api-Key",
+        "X-Request-Id",
+        "Anthropic-Version",
+        "Anthropic-Beta",
         *(f"X-Stainless-{name}" for name in _STAINLESS),
     )
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError
+from modelkit.serve.metrics import RUNNER_DEATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ class Failures:
 
     def died(self, key: str, name: str, reason: str) -> None:
         """A runner of the model died; from the third death in a row on, the model has to wait."""
+        RUNNER_DEATHS.labels(name).inc()
         failure = self._failures.pop(key, None) or Failure(name)
         now = self._clock()
         failure.name, failure.reason, failure.died_at = name, reason, now

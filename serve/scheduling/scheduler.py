@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError, ModelkitError
 from modelkit.serve.capacity.machine import available_memory
+from modelkit.serve.metrics import RUNNER_STARTS
 from modelkit.serve.scheduling.entry import Entry, LoadedEntry
 from modelkit.serve.scheduling.failures import Failure, Failures
 from modelkit.serve.scheduling.roster import Roster, seconds
@@ -104,6 +105,15 @@ class Scheduler:
         """The models that are loaded and well."""
         return [e.shown() for e in self._roster if e.runner.alive and not e.retiring]
 
+    def runners(self) -> dict[str, Runner]:
+        """The runners of those models, by name."""
+        return {e.name: e.runner for e in self._roster if e.runner.alive and not e.retiring}
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a model to be loaded."""
+        return self._queued
+
     def failures(self) -> list[Failure]:
         """The models whose runners died, and why; the last one last."""
         return self._failures.all()
@@ -153,6 +163,7 @@ class Scheduler:
         entry = Entry(key, name, files, options, runner, seconds(self._keep_alive))
         runner.died = lambda reason: self._bury(entry, runner.answered, reason)
         self._roster.add(entry)
+        RUNNER_STARTS.labels(name).inc()
         if self._closed:
             await self.close()
             raise EngineError("the server is shutting down")
