@@ -9,17 +9,20 @@ import msgspec
 from quart import Blueprint, Response
 
 from modelkit.serve.api import inference
-from modelkit.serve.api.chatting import Chat, chat_request
+from modelkit.serve.api.chatting import Chat, Named, ToolChoice, chat_request
 from modelkit.serve.api.codec import timestamp
-from modelkit.serve.api.errors import NameErrors
+from modelkit.serve.api.errors import ApiError, NameErrors
 from modelkit.serve.api.names import find
 from modelkit.serve.api.reader import read
+from modelkit.serve.api.relay import relay
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import Output
-from modelkit.serve.prompt import Message
+from modelkit.serve.output.offers import strict_names
+from modelkit.serve.prompt import Message, conversation
+from modelkit.serve.remote.places import LivesElsewhere, Place
 from modelkit.templates.messages import ToolCall
 
 blueprint = Blueprint("chat", __name__)
@@ -32,6 +35,8 @@ class ChatRequest(inference.InferenceRequest, kw_only=True):
 
     messages: list[Message] = msgspec.field(default_factory=list)
     tools: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    tool_choice: Any = None
+    parallel_tool_calls: bool = True
 
     def chat(self) -> Chat:
         """The request in no API's own words; raises ApiError 400 for a format that is none."""
@@ -46,7 +51,21 @@ class ChatRequest(inference.InferenceRequest, kw_only=True):
             truncate=self.truncate,
             shift=self.shift,
             keep_alive=self.seconds_to_live(),
+            tool_choice=self._tool_choice(),
+            strict_tools=strict_names(self.tools),
+            parallel=self.parallel_tool_calls,
         )
+
+    def _tool_choice(self) -> ToolChoice:
+        """As on /v1: a word, or the tool that must be called; raises ApiError 400."""
+        match self.tool_choice:
+            case None | "":
+                return "auto"
+            case "auto" | "none" | "required":
+                return self.tool_choice
+            case {"type": "function", "function": {"name": str(name)}}:
+                return Named(name)
+        raise ApiError(400, "tool_choice must be auto, none, required, or name a function")
 
 
 class ChatMessage(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -85,7 +104,10 @@ async def chat() -> Response:
     started = time.monotonic_ns()
     body = await read(ChatRequest)
     body.check()
-    model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    try:
+        model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    except LivesElsewhere as found:
+        return await _elsewhere(body, found.place)
     if not body.messages and body.seconds_to_live() == 0:
         await state().scheduler.unload(Loading(model, state().load_options).key)
         return json_response(_line(body, Output(), done=True, done_reason="unload"))
@@ -97,6 +119,19 @@ async def chat() -> Response:
         info = await inference.rendered(request.loading, request.text)
         return json_response(_line(body, Output(), role="", done=False, debug_info=info))
     return await inference.respond(_lines(body, request, started), body.stream, _merge)
+
+
+async def _elsewhere(body: ChatRequest, place: Place) -> Response:
+    """The answer of another server; a stub's texts and options go with the question."""
+    if not body.messages and body.seconds_to_live() == 0:
+        return json_response(_line(body, Output(), done=True, done_reason="unload"))
+    asked = msgspec.to_builtins(body)
+    messages: list[Message] = body.messages
+    if place.stub is not None:
+        messages = conversation(place.stub, messages) if messages else []
+        asked["options"] = {**place.stub.parameters, **body.options}
+    asked["messages"] = [message.go_json() for message in messages]
+    return await relay(place, "/api/chat", asked, body.model)
 
 
 def _lines(body: ChatRequest, request: Request, started: int) -> AsyncGenerator[ChatResponse, None]:

@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelkit.model import Model
-from modelkit.serve.api.abilities import require, require_no_images, require_tools
+from modelkit.serve.api.abilities import require, require_no_images
+from modelkit.serve.api.calling import Tooling, calling
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.state import state
 from modelkit.serve.completion import Request
 from modelkit.serve.loading import Loading
-from modelkit.serve.output import answer_format
 from modelkit.serve.output.choice import Named, ToolChoice
 from modelkit.serve.prompt import Ask, Message, conversation, prompt_text, require_template, thinks
 from modelkit.serve.types import Grammar
-from modelkit.templates.tools import Tools
 
 __all__ = ["Chat", "Named", "ToolChoice", "chat_request"]
 
@@ -47,28 +46,30 @@ def chat_request(model: Model, chat: Chat) -> Request:
     """What the model must do; unknown options are named in a header of the answer.
 
     Raises ApiError 400 for what the model cannot do and for options that are none, TemplateError
-    for a template that does not parse, NotSupported.
+    for a template that does not parse, NotSupported; for tools, as `calling`.
     """
     require(model, chat.model, chat.think, "chat")
-    if chat.tools:
-        require_tools(model)
     require_no_images(model, chat.model, chat.messages)
     require_template(model)
     options = Options.merge(model, chat.options)
     options.report_ignored()
     load = options.load_options(model, state().load_options, chat.shift)
-    names = [tool.function.name for tool in Tools.of(chat.tools)]
+    tooling = Tooling(
+        chat.tools, chat.tool_choice, chat.strict_tools, chat.parallel, grammar=chat.grammar
+    )
+    think = bool(thinks(model, chat.think))
+    found = calling(model, chat.messages, tooling, think=think)
     return Request(
         loading=Loading(model, load, chat.keep_alive),
         text=prompt_text(
             model,
-            conversation(model, chat.messages),
-            ask=Ask(tools=chat.tools, think=chat.think),
+            conversation(model, found.messages),
+            ask=Ask(tools=found.tools, think=chat.think),
             num_ctx=load.num_ctx if chat.truncate else None,
         ),
         sampling=options.sampling,
         logprobs=chat.logprobs,
         truncate=chat.truncate,
-        grammar=chat.grammar,
-        format=answer_format(model, think=bool(thinks(model, chat.think)), tools=names),
+        grammar=found.grammar,
+        format=found.format,
     )

@@ -1,7 +1,7 @@
 """The answers of gpt-oss: messages in channels (https://github.com/openai/harmony)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from modelkit.serve.output.calls import decode_object, tool_call
 from modelkit.serve.output.parser import Output
@@ -15,6 +15,33 @@ _ANALYSIS = re.compile(r"<\|channel\|>\s*analysis\b")
 _RECIPIENT = re.compile(r"\bto=functions\.([^\s<]+)")
 
 
+_UNDERSCORED = str.maketrans(" -.", "___")
+# Tools that the model was trained with.
+_BUILT_IN = {"browser.open", "browser.search", "browser.find", "python"}
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """What the tools are called in prompts and answers: identifiers, no two of them equal."""
+    found: dict[str, str] = {}
+    for name in names:
+        if name in found:
+            continue
+        base = candidate = name if name in _BUILT_IN else identifier(name)
+        count = 1
+        while candidate in found.values():
+            count += 1
+            candidate = f"{base}_{count}"
+        found[name] = candidate
+    return found
+
+
+def identifier(name: str) -> str:
+    """A tool's name as an identifier: letters, digits, `_` and `$`, no digit first."""
+    underscored = name.translate(_UNDERSCORED)
+    kept = "".join(c for c in underscored if c.isalpha() or c.isdecimal() or c in "_$")
+    return f"_{kept}" if kept[:1].isdecimal() else kept or "unnamed"
+
+
 class HarmonyParser:
     """Thoughts from the analysis channel, calls by their recipient, all else is content.
 
@@ -23,8 +50,8 @@ class HarmonyParser:
     """
 
     def __init__(self, prompt: str, tools: Sequence[str] = ()) -> None:
-        """`tools` are the names that may be called."""
-        self._tools = tools
+        """`tools` are the names that may be called; the model knows them as identifiers."""
+        self._tools = {spelt: name for name, spelt in identifiers(tools).items()}
         begun = prompt.rpartition(_START)[2] if _START in prompt else ""
         header, in_body, _ = begun.partition(_MESSAGE)
         self._header = header if in_body else None
@@ -75,7 +102,7 @@ class HarmonyParser:
 
     def _recipient(self) -> str:
         found = _RECIPIENT.search(self._header or "")
-        return found[1] if found and found[1] in self._tools else ""
+        return self._tools.get(found[1], "") if found else ""
 
     def _sorted(self, body: str) -> Output:
         if _ANALYSIS.search(self._header or ""):

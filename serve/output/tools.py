@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from modelkit.serve.output.calls import find_call, tool_call
+from modelkit.serve.output.calls import decode_object, find_call, tool_call
+from modelkit.serve.output.forms import CallForm
 from modelkit.serve.output.objects import ObjectScanner
 from modelkit.serve.output.parser import Output, OutputParser
 from modelkit.serve.output.tags import before_tag
-from modelkit.templates.messages import ToolCall
+from modelkit.templates.messages import Function, ToolCall
 
 _BARE_TAGS = ("{", "[")
 _BETWEEN_CALLS = " \t\r\n,;[]}"
 
 
-def tool_parser(tag: str, tools: Sequence[str]) -> OutputParser:
-    """The parser for answers whose calls follow `tag`; `tools` are the names that may be called."""
-    return BareCalls(tag, tools) if tag in _BARE_TAGS else TaggedCalls(tag, tools)
+def tool_parser(tag: str, tools: Sequence[str], form: CallForm | None = None) -> OutputParser:
+    """The parser for answers whose calls follow `tag`; `tools` are the names that may be called.
+
+    Calls in another form than the model's own are understood as well.
+    """
+    return BareCalls(tag, tools) if tag in _BARE_TAGS else TaggedCalls(tag, tools, form)
 
 
 class TaggedCalls:
@@ -25,10 +29,10 @@ class TaggedCalls:
     text that belongs to no call is dropped; without any call, all from the tag on is content.
     """
 
-    def __init__(self, tag: str, tools: Sequence[str]) -> None:
+    def __init__(self, tag: str, tools: Sequence[str], form: CallForm | None = None) -> None:
         self._tag = tag
         self._found = False
-        self._text = _CallText(tools)
+        self._text = _CallText(tools, form if form and form.style == "named" else None)
 
     def feed(self, text: str) -> Output:
         """As OutputParser.feed."""
@@ -103,12 +107,16 @@ class BareCalls:
 
 
 class _CallText:
-    """Text in which calls are looked for; `count` have been found and taken out of it."""
+    """Text in which calls are looked for; `count` have been found and taken out of it.
 
-    def __init__(self, tools: Sequence[str]) -> None:
+    `form` is that of calls whose names stand before their objects.
+    """
+
+    def __init__(self, tools: Sequence[str], form: CallForm | None = None) -> None:
         self.held = ""
         self.count = 0
         self._tools = tools
+        self._form = form
         self._scanner = ObjectScanner()
         self._searched = 0
 
@@ -125,7 +133,7 @@ class _CallText:
         if bounds is None:
             return None
         start, end = bounds
-        call = find_call(self.held[self._searched : start], self.held[start:end], self._tools)
+        call = self._find(self.held[self._searched : start], self.held[start:end])
         self._searched = end
         if call is None:
             return "other"
@@ -133,6 +141,15 @@ class _CallText:
         self.count += 1
         self.take(end)
         return tool_call(call)
+
+    def _find(self, before: str, text: str) -> Function | None:
+        """Arguments may look like a call: where the form has the name before them, it counts."""
+        if self._form and before.endswith(self._form.middle):
+            name = before.removesuffix(self._form.middle).rpartition(self._form.before)[2].strip()
+            arguments = decode_object(text)
+            if name in self._tools and arguments is not None:
+                return Function(name=name, arguments=arguments)
+        return find_call(before, text, self._tools)
 
     def finish(self) -> Output:
         """A rest that is no call is content only when there was no call at all."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -12,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from modelkit.errors import UsageError
 from modelkit.serve.runner.grammar.constraint import Constraint
+from modelkit.serve.runner.grammar.lark import strict_lark
 from modelkit.serve.runner.grammar.schema import MAX_LENGTH, normalise
-from modelkit.serve.runner.grammar.vocabulary import build_tokenizer
+from modelkit.serve.runner.grammar.spelling import COMPACT, RELAXED
+from modelkit.serve.runner.grammar.vocabulary import build_tokenizer, special_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from llguidance import LLMatcher, LLTokenizer
-    from llguidance._lib import JsonCompileOptions
 
     from modelkit.serve.runner.llama.model import Model
     from modelkit.serve.types import Grammar
@@ -27,29 +28,6 @@ _MAX_THREADS = 4
 # About 2 kB each, for every place in a text where the grammar can be: 100 MB at most.
 _MAX_LEXER_STATES = 50_000
 _MAX_REASON = 400
-# llguidance follows rules from one to the next on the stack: some thousands would overflow it.
-_MAX_RULES = 1000
-
-# No \uXXXX: every string then has one spelling, so a property cannot hide behind another one.
-_STRINGS: JsonCompileOptions = {
-    "json_allowed_escapes": 'nrbtf\\"',
-    "lenient": False,
-    "coerce_one_of": False,
-}
-# An answer to a schema is compact: from a key's first quote to its value all is forced, and what is
-# forced is not sampled but read at the speed of a prompt.
-_COMPACT: JsonCompileOptions = {
-    **_STRINGS,
-    "whitespace_flexible": False,
-    "item_separator": ",",
-    "key_separator": ":",
-}
-# Without a schema nothing is forced and a model writes as it is used to, though never blanks alone.
-_RELAXED: JsonCompileOptions = {**_STRINGS, "whitespace_pattern": r" |\n{1,2}[ \t]{0,20}"}
-
-_LARK_TOKENS = re.compile(
-    r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\\n])+/|//[^\n]*|#[^\n]*|:|(?P<json>%json\s*)'
-)
 
 
 class Grammars:
@@ -58,6 +36,7 @@ class Grammars:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._tokenizer: LLTokenizer | None = None
+        self._special_tokens: dict[str, int] | None = None
         self._compiled: OrderedDict[Grammar, LLMatcher] = OrderedDict()
         self._building, self._lock = Lock(), Lock()
         threads = min(_MAX_THREADS, len(os.sched_getaffinity(0)))
@@ -84,7 +63,7 @@ class Grammars:
     def _compile(self, grammar: Grammar) -> LLMatcher:
         from llguidance import LLMatcher, LLParserLimits
 
-        source = _translate(grammar)
+        source = _translate(grammar, self._special)
         limits = LLParserLimits(max_lexer_states=_MAX_LEXER_STATES, verbose_errors=False)
         matcher = LLMatcher(self._vocabulary(), source, log_level=0, limits=limits)
         first = b"" if matcher.is_error() else matcher.compute_bitmask()
@@ -101,6 +80,12 @@ class Grammars:
                 self._tokenizer = build_tokenizer(self._model)
             return self._tokenizer
 
+    def _special(self) -> dict[str, int]:
+        with self._building:
+            if self._special_tokens is None:
+                self._special_tokens = special_tokens(self._model)
+            return self._special_tokens
+
 
 def _title(grammar: Grammar) -> str:
     return {"json_schema": "JSON schema", "regex": "regular expression"}.get(
@@ -108,7 +93,7 @@ def _title(grammar: Grammar) -> str:
     )
 
 
-def _translate(grammar: Grammar) -> str:
+def _translate(grammar: Grammar, special: Callable[[], Mapping[str, int]]) -> str:
     """The grammar as llguidance takes it."""
     from llguidance import LLMatcher
 
@@ -118,34 +103,17 @@ def _translate(grammar: Grammar) -> str:
     try:
         match grammar.kind:
             case "json":
-                return LLMatcher.grammar_from_json_schema({"type": "object"}, overrides=_RELAXED)
+                return LLMatcher.grammar_from_json_schema({"type": "object"}, overrides=RELAXED)
             case "json_schema":
-                return LLMatcher.grammar_from_json_schema(normalise(source), overrides=_COMPACT)
+                return LLMatcher.grammar_from_json_schema(normalise(source), overrides=COMPACT)
             case "regex":
                 return LLMatcher.grammar_from_regex(source)
             case "lark":
-                return LLMatcher.grammar_from_lark(_checked(source))
+                return LLMatcher.grammar_from_lark(strict_lark(source, special))
             case "gbnf":
                 from modelkit.serve.runner.grammar.gbnf import to_lark
 
-                return LLMatcher.grammar_from_lark(_checked(to_lark(source)))
+                return LLMatcher.grammar_from_lark(strict_lark(to_lark(source), special))
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:_MAX_REASON]
         raise UsageError(f"the {_title(grammar)} cannot be read: {reason}") from error
-
-
-def _checked(source: str) -> str:
-    """A Lark grammar of bearable size, whose `%json {...}` are as strict as schemas alone."""
-    parts, at, rules = [], 0, 0
-    while found := _LARK_TOKENS.search(source, at):
-        parts.append(source[at : found.end()])
-        rules += found[0] == ":"
-        at = found.end()
-        if found["json"] is None:
-            continue
-        schema, at = json.JSONDecoder().raw_decode(source, at)
-        strict = {**normalise(json.dumps(schema)), "x-guidance": _COMPACT}
-        parts.append(json.dumps(strict))
-    if rules > _MAX_RULES:
-        raise UsageError(f"the grammar has more than {_MAX_RULES} rules")
-    return "".join([*parts, source[at:]])

@@ -41,3 +41,10 @@ def build_tokenizer(model: Model) -> LLTokenizer:
         reason = f"the model's vocabulary cannot be used with grammars: {error}"
         raise EngineError(reason) from error
     return tokenizer
+
+
+def special_tokens(model: Model) -> dict[str, int]:
+    """The tokens that are no text, by what they are called."""
+    pieces = enumerate(model.pieces())
+    special = ((piece, token) for token, piece in pieces if piece and model.is_special(token))
+    return {piece.decode("utf-8", "replace"): token for piece, token in special}
