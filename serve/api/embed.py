@@ -8,16 +8,13 @@ import msgspec
 import numpy as np
 from quart import Blueprint, Response
 
-from modelkit.durations import keep_alive_seconds
 from modelkit.errors import ModelkitError
 from modelkit.model import Model
 from modelkit.serve.api.errors import ApiError, NameErrors
-from modelkit.serve.api.names import find
-from modelkit.serve.api.options import Options
+from modelkit.serve.api.pooled import PooledRequest
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.loading import Loading
 
 blueprint = Blueprint("embed", __name__)
 
@@ -26,17 +23,7 @@ _EMBED = NameErrors(404, "model '' not found", missing=_MISSING)
 _EMBEDDINGS = NameErrors(400, "model is required", missing=_MISSING)
 
 
-class _Request(msgspec.Struct, kw_only=True):
-    model: str = ""
-    keep_alive: Any = None
-    options: dict[str, Any] = {}
-
-    def seconds_to_live(self) -> float | None:
-        """keep_alive in seconds, None when not given; raises UsageError."""
-        return None if self.keep_alive is None else keep_alive_seconds(self.keep_alive)
-
-
-class EmbedRequest(_Request, kw_only=True):
+class EmbedRequest(PooledRequest, kw_only=True):
     """The body of /api/embed."""
 
     input: Any = None
@@ -44,7 +31,7 @@ class EmbedRequest(_Request, kw_only=True):
     dimensions: int = 0
 
 
-class EmbeddingRequest(_Request, kw_only=True):
+class EmbeddingRequest(PooledRequest, kw_only=True):
     """The body of /api/embeddings."""
 
     prompt: str = ""
@@ -67,7 +54,7 @@ async def embed() -> Response:
     body = await read(EmbedRequest)
     body.seconds_to_live()
     inputs = _inputs(body.input)
-    loading = await _loading(body, _EMBED)
+    loading = await body.loading(_EMBED)
     if not inputs:
         await loading.load(state().scheduler)
         return json_response(EmbedResponse(model=body.model, embeddings=[]))
@@ -90,8 +77,7 @@ async def embed() -> Response:
 async def embeddings() -> Response:
     """Embed one text, never truncated."""
     body = await read(EmbeddingRequest)
-    body.seconds_to_live()
-    loading = await _loading(body, _EMBEDDINGS)
+    loading = await body.loading(_EMBEDDINGS)
     if not body.prompt:
         await loading.load(state().scheduler)
         return json_response({"embedding": []})
@@ -132,14 +118,6 @@ def _inputs(value: object) -> list[str]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
     raise ApiError(400, "invalid input type")
-
-
-async def _loading(body: _Request, errors: NameErrors) -> Loading:
-    model = await asyncio.to_thread(find, state().store, body.model, errors)
-    options = Options.merge(model, body.options)
-    options.report_ignored()
-    load = options.load_options(model, state().load_options, None)
-    return Loading(model, load, body.seconds_to_live(), own_adapters=True)
 
 
 def _is_raw(model: Model) -> bool:

@@ -1,37 +1,30 @@
 """/v1/rerank, in the form of Jina's and Cohere's clients: which documents fit a query best."""
 
-import asyncio
 import math
 from typing import Any
 
 import msgspec
 from quart import Blueprint, Response
 
-from modelkit.durations import keep_alive_seconds
 from modelkit.serve.api.errors import ApiError, NameErrors
-from modelkit.serve.api.names import find
-from modelkit.serve.api.options import Options
+from modelkit.serve.api.pooled import PooledRequest
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.loading import Loading
 
 blueprint = Blueprint("rerank", __name__)
 
 _ERRORS = NameErrors(400, "model is required")
 
 
-class RerankRequest(msgspec.Struct, kw_only=True):
+class RerankRequest(PooledRequest, kw_only=True):
     """`documents` are texts, or objects with a `text`; `top_n` None wants all of them."""
 
-    model: str = ""
     query: str = ""
-    documents: list[str | dict[str, Any]] = []
+    documents: list[str | dict[str, Any]] = msgspec.field(default_factory=list)
     top_n: int | None = None
     return_documents: bool = False
     truncate: bool = True
-    keep_alive: Any = None
-    options: dict[str, Any] = {}
 
     def texts(self) -> list[str]:
         """The documents' texts; raises ApiError 400."""
@@ -67,11 +60,8 @@ async def rerank() -> Response:
     """Score every document against the query."""
     body = await read(RerankRequest)
     texts = body.texts()
-    keep_alive = None if body.keep_alive is None else keep_alive_seconds(body.keep_alive)
-    model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
-    options = Options.merge(model, body.options)
-    load = options.load_options(model, state().load_options, None)
-    async with Loading(model, load, keep_alive).lease(state().scheduler) as runner:
+    loading = await body.loading(_ERRORS)
+    async with loading.lease(state().scheduler) as runner:
         scores = await runner.rerank(body.query, texts, truncate=body.truncate)
     results = [
         Ranked(

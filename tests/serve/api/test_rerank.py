@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import gguf
 import pytest
 
 from modelkit.serve.api.rerank import relevance
 from modelkit.store import Store
-from tests.serve.api.harness import Server, add_model, running
-from tests.serve.runner.tiny import write_bert
+from tests.serve.api.harness import Server, add_model, derive, running
+from tests.serve.runner.tiny import BERT_WIDTH, write_adapter, write_bert
 
 _DOCUMENTS = ["the sky is blue", "a cat sat", {"text": "why"}]
 
@@ -21,7 +20,10 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("ranker")
     write_bert(folder / "ranker.gguf", pooling=gguf.PoolingType.RANK)
     store = Store(folder / "models")
-    add_model(store, "ranker", Path(folder / "ranker.gguf"))
+    add_model(store, "ranker", folder / "ranker.gguf")
+    adapter = folder / "adapter.gguf"
+    write_adapter(adapter, strength=8.0, architecture="bert", width=BERT_WIDTH)
+    derive(store, "adapted", "ranker", adapters={adapter.name: adapter})
     with running(store) as server:
         yield server
 
@@ -43,6 +45,20 @@ def test_top_n_keeps_the_best(ranker: Server) -> None:
     everything = ranker.post("/v1/rerank", body).json["results"]
     best = ranker.post("/v1/rerank", body | {"top_n": 1}).json["results"]
     assert best == everything[:1]
+
+
+def test_the_models_own_adapters_have_their_say(ranker: Server) -> None:
+    def scores(name: str) -> list[float]:
+        body = {"model": name, "query": "blue", "documents": _DOCUMENTS}
+        results = ranker.post("/v1/rerank", body).json["results"]
+        return [result["relevance_score"] for result in sorted(results, key=lambda r: r["index"])]
+
+    assert scores("adapted") != scores("ranker")
+
+
+def test_unknown_options_are_named_in_a_header(ranker: Server) -> None:
+    body = {"model": "ranker", "query": "x", "documents": ["a"], "options": {"speed": 1}}
+    assert ranker.post("/v1/rerank", body).headers["x-modelkit-ignored-options"] == "speed"
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gguf
-import numpy as np
 import pytest
 
 from modelkit.errors import EngineError
@@ -13,25 +11,7 @@ from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import Adapter, Generation, LoadOptions, ModelFiles, Sampling
 from tests.serve.runner.conftest import Start, collect
 from tests.serve.runner.inside import Inside, greedy
-
-WIDTH, RANK = 64, 2
-
-
-def write_adapter(path: Path, *, strength: float, seed: int = 1) -> str:
-    """A LoRA for the second layer of the tiny llama's attention."""
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", strength)
-    random = np.random.default_rng(seed)
-    for name, shape in (("lora_a", (RANK, WIDTH)), ("lora_b", (WIDTH, RANK))):
-        values = random.standard_normal(shape).astype(np.float32)
-        writer.add_tensor(f"blk.1.attn_output.weight.{name}", values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return str(path)
+from tests.serve.runner.tiny import write_adapter
 
 
 async def answer(llama: Path, adapters: list[str]) -> str:

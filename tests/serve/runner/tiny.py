@@ -1,4 +1,4 @@
-"""Tiny real models made on the spot: a llama and a bert of a few hundred kB, random weights."""
+"""Tiny real models made on the spot: llamas, berts and LoRAs of random weights, a few 100 kB."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LLAMA_CTX = 512
 BERT_CTX = 64
+BERT_WIDTH = 32
 _SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
 LLAMA_WORDS = [f"▁{syllable}" for syllable in _SYLLABLES] + _SYLLABLES
 BERT_WORDS = ["▁why", "▁is", "▁the", "▁sky", "▁blue", "▁?", "▁a", "▁cat", "▁sat", "ted"]
@@ -67,7 +68,7 @@ def write_llama(
 
 def write_bert(path: Path, *, pooling: gguf.PoolingType = gguf.PoolingType.MEAN) -> Path:
     """A two-layer bert in f32 with a WordPiece vocabulary of a dozen words."""
-    embd, feed, layers = 32, 64, 2
+    embd, feed, layers = BERT_WIDTH, 64, 2
     writer = gguf.GGUFWriter(path, "bert")
     writer.add_context_length(BERT_CTX)
     writer.add_embedding_length(embd)
@@ -100,6 +101,20 @@ def write_bert(path: Path, *, pooling: gguf.PoolingType = gguf.PoolingType.MEAN)
         affine("cls", embd, embd)
         affine("cls.output", 1, embd)
     return _close(writer, path)
+
+
+def write_adapter(
+    path: Path, *, strength: float, seed: int = 1, architecture: str = "llama", width: int = 64
+) -> str:
+    """A LoRA of rank 2 for the second layer of a tiny model's attention."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", strength)
+    random = np.random.default_rng(seed)
+    for name, shape in (("lora_a", (2, width)), ("lora_b", (width, 2))):
+        writer.add_tensor(f"blk.1.attn_output.weight.{name}", _normal(random, shape, 1.0))
+    return str(_close(writer, path))
 
 
 def _add_sentencepiece(writer: gguf.GGUFWriter) -> int:
