@@ -61,7 +61,7 @@ fuzz: setup ## damaged Modelfiles and templates, FUZZ_SECONDS each (300)
 	$(BIN)/python -m tests.modelkit.templates.mutations $(FUZZ_SECONDS) $$(date +%s)
 
 bench: setup ## measure speed and memory against peers in the same run
-	@for script in $(filter-out bench/timing.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in $(basename $(notdir $(wildcard bench/*.py))); do echo "== $$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 TINYCHAT := $(ORACLE)/python -m fixtures.tinychat
 

@@ -8,9 +8,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from random_llama import Shape, write_model
-from timing import seconds
-
+from bench.helpers.random_llama import Shape, write_model
+from bench.helpers.timing import seconds
 from modelkit.serve.runner.process import RunnerProcess
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from timing import alternate, command, print_ratios
+from bench.helpers.timing import alternate, command, print_ratios
 
 ROUNDS = 5
 PEAK = """

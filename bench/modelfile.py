@@ -4,8 +4,7 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 
-from timing import seconds
-
+from bench.helpers.timing import seconds
 from modelkit.modelfile import Modelfile
 
 ROUNDS = 200

@@ -1,6 +1,6 @@
 """How fast a pull is beside `curl` followed by a hash, from a docker-registry on this machine.
 
-    python bench/registry_pull.py [--mib 512] [--rounds 5] [--folder /dev/shm]
+    python -m bench.registry_pull [--mib 512] [--rounds 5] [--folder /dev/shm]
 
 Both fetch the same blob from the same registry in turns and end with a checked digest; the pull
 also writes the model into a store, fsynced. Needs docker-registry, curl and openssl.

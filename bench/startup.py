@@ -3,7 +3,7 @@
 import sys
 import tempfile
 
-from timing import alternate, command, print_ratios
+from bench.helpers.timing import alternate, command, print_ratios
 
 ROUNDS = 20
 

@@ -4,8 +4,8 @@ from json import JSONEncoder
 from typing import Any
 
 import jinja2
-from timing import alternate, print_ratios
 
+from bench.helpers.timing import alternate, print_ratios
 from modelkit.templates.go.check import check
 from modelkit.templates.go.parser import parse
 from modelkit.templates.go.statements import compile_templates

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.random_llama import Shape, write_model
+from bench.helpers.random_llama import Shape, write_model
 from modelkit import ModelName, Store
 from modelkit.model import Model
 

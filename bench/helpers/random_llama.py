@@ -1,9 +1,16 @@
 """Llama models of any size with random weights: speed depends on the shape alone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import gguf
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def write_model(path: Path, shape: Shape) -> Path:
     return path
 
 
-def _add_vocabulary(writer: object, size: int) -> None:
+def _add_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
     special = ["<unk>", "<s>", "</s>"]
     raw = [f"<0x{byte:02X}>" for byte in range(256)]
     characters = ["▁", *(chr(code) for code in range(0x21, 0x7F))]
@@ -75,7 +82,7 @@ def _add_vocabulary(writer: object, size: int) -> None:
     scores = [0.0] * (len(special) + len(raw)) + [
         -float(place) for place in range(size - len(special) - len(raw))
     ]
-    writer.add_tokenizer_model("llama")  # type: ignore[attr-defined]
-    writer.add_token_list(tokens)  # type: ignore[attr-defined]
-    writer.add_token_scores(scores[:size])  # type: ignore[attr-defined]
-    writer.add_token_types([2, 3, 3] + [6] * 256 + [1] * (size - 259))  # type: ignore[attr-defined]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores[:size])
+    writer.add_token_types([2, 3, 3] + [6] * 256 + [1] * (size - 259))
