@@ -13,6 +13,7 @@ from modelkit.errors import EngineError
 from modelkit.serve.runner.embedding import Embedder, EmbeddingJob
 from modelkit.serve.runner.frames import Answer, Body, Cancel, Failure, GetStats
 from modelkit.serve.runner.generator import Generator
+from modelkit.serve.runner.outbox import Outbox
 from modelkit.serve.runner.sequence import Sequence
 from modelkit.serve.types import Stats
 
@@ -39,9 +40,8 @@ class Engine:
 
     def __init__(self, loaded: Loaded, send: Callable[[list[Answer]], None]) -> None:
         self._loaded = loaded
-        self._send = send
+        self._outbox = Outbox(send)
         self._inbox: SimpleQueue[Work] = SimpleQueue()
-        self._answers: list[Answer] = []
         self._generator: Generator | None = None
         if loaded.context:
             self._generator = Generator(
@@ -69,19 +69,22 @@ class Engine:
         while True:
             self._receive()
             if self._generator:
-                self._answers += self._generator.step()
+                self._outbox.add(self._generator.step())
             if self._jobs:
                 self._embed()
-            if self._answers:
-                self._send(self._answers)
-                self._answers = []
+            self._outbox.step_ended()
 
     def _answer(self, id_: int, body: Body) -> None:
-        self._answers.append(Answer(id_, body))
+        self._outbox.add([Answer(id_, body)])
 
     def _receive(self) -> None:
         """Take in new work; wait for some when there is nothing to do."""
-        if not (self._generates or self._jobs or self._answers):
+        idle = not (self._generates or self._jobs)
+        if not idle and self._inbox.empty():
+            return
+        # New work may make the next step a long one: nothing waits for it.
+        self._outbox.flush()
+        if idle:
             self._accept(self._inbox.get())
         while not self._inbox.empty():
             self._accept(self._inbox.get())
@@ -117,6 +120,7 @@ class Engine:
         return Stats(generator.active, generator.waiting + jobs, generator.decoded)
 
     def _cancel(self, id_: int) -> None:
+        self._outbox.forget(id_)
         if job := self._jobs.pop(id_, None):
             job.cancelled = True
         if self._generator:
