@@ -13,6 +13,7 @@ from modelkit.asgi.body import BoundedBody, BoundedConnection, BoundedRequest
 from modelkit.errors import ModelkitError
 from modelkit.serve import anthropic
 from modelkit.serve.api import (
+    account,
     blobs,
     chat,
     create,
@@ -25,6 +26,7 @@ from modelkit.serve.api import (
     show,
     status,
     transfer,
+    web,
 )
 from modelkit.serve.api.errors import body_of, status_of
 from modelkit.serve.api.state import State, attach, default_scheduler, state
@@ -59,6 +61,8 @@ _GROUPS = (
     chat,
     embed,
     rerank,
+    account,
+    web,
     openai_chat,
     openai_completions,
     openai_embeddings,

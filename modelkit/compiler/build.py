@@ -117,7 +117,7 @@ class _Build:
         elif self.recipe.files:
             for weights in self.importer.files(self.recipe.files):
                 self._add_weights(weights)
-        else:
+        elif "remote_host" not in self.recipe.config:
             raise UsageError(
                 "neither 'from' or 'files' was specified", hint="name a model or files in FROM"
             )
@@ -219,6 +219,7 @@ class _Build:
             renderer=recipe.renderer or config.renderer,
             parser=recipe.parser or config.parser,
             requires=recipe.requires or config.requires,
+            **recipe.config,
         )
 
     def _model(self) -> Weights | None:

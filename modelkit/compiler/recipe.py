@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelkit.compiler.sources import (
     exists,
@@ -31,7 +32,8 @@ class Recipe:
     """What to build, whoever asked for it; None or empty means: not given, inherit from the base.
 
     `files`, `adapters` and `drafts` map the name of a file inside the model's folder (slashes,
-    relative) to the file on disk. `messages` holds (role, content) pairs.
+    relative) to the file on disk. `messages` holds (role, content) pairs. `config` is what to write
+    into the config in place of what the weights say; with a `remote_host` there are none.
     """
 
     base: str | None = None
@@ -47,6 +49,7 @@ class Recipe:
     parameters: Mapping[str, object] = field(default_factory=dict)
     messages: tuple[tuple[str, str], ...] = ()
     quantize: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @classmethod

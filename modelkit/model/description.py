@@ -9,7 +9,7 @@ from typing import Any
 from modelkit import gojson
 from modelkit.errors import UsageError
 from modelkit.gguf import GGUFHeader, read_header
-from modelkit.manifest import MediaType
+from modelkit.manifest import MediaType, ModelConfig
 from modelkit.model.model import PLAIN_TEMPLATE, Model
 from modelkit.modelfile import Command
 
@@ -88,10 +88,21 @@ def _texts(model: Model) -> dict[str, Any]:
 def _model_info(model: Model, header: GGUFHeader | None) -> dict[str, Any]:
     """The header's keys but for the hidden ones, sorted, and the number of parameters."""
     if header is None:
-        family = model.config.model_family
-        return {"general.architecture": family} if family else {}
+        return _remote_info(model.config)
     info = _values(header) | {"general.parameter_count": header.parameter_count}
     return {key: info[key] for key in sorted(info) if key not in _HIDDEN_KEYS}
+
+
+def _remote_info(config: ModelConfig) -> dict[str, Any]:
+    """What is known of a model that lives elsewhere."""
+    family = config.model_family
+    info = {
+        "general.architecture": family,
+        "general.basename": config.base_name,
+        f"{family}.context_length": config.context_length if family else 0,
+        f"{family}.embedding_length": config.embedding_length if family else 0,
+    }
+    return {key: value for key, value in info.items() if value}
 
 
 def _tensors(header: GGUFHeader | None) -> list[dict[str, Any]]:

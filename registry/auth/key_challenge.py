@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from modelkit.digest import Digest
 from modelkit.errors import AuthError, ModelkitError
-from modelkit.registry.trust.keys import load_private
+from modelkit.registry.trust.keys import PrivateKey, load_private
 from modelkit.settings import home_dir
 
+_KIND = "ssh-ed25519"
 _EMPTY_BODY_HASH = base64.b64encode(Digest.of(b"").hex.encode()).decode()
 
 
@@ -22,21 +23,41 @@ def key_paths() -> tuple[Path, ...]:
 def sign_request(url: str, keys: Iterable[Path]) -> str:
     """The Authorization that proves to Ollama's token server who asks for `url`.
 
-    Public key (SSH wire form) and Ed25519 signature, both base64. Raises AuthError without a key.
+    Raises AuthError without a key.
     """
+    return sign_text(f"GET,{url},{_EMPTY_BODY_HASH}", urlsplit(url).netloc, keys)
+
+
+def sign_text(text: str, asker: str, keys: Iterable[Path]) -> str:
+    """Public key (SSH wire form) and Ed25519 signature of a text, both base64, `:` between.
+
+    Raises AuthError, which names the `asker`, without a key.
+    """
+    key = _load(asker, keys)
+    signature = key.sign(text.encode())
+    return f"{base64.b64encode(_public(key)).decode()}:{base64.b64encode(signature).decode()}"
+
+
+def public_line(asker: str, keys: Iterable[Path]) -> str:
+    """The key as accounts name it: `ssh-ed25519` and the public key in base64; raises AuthError."""
+    return f"{_KIND} {base64.b64encode(_public(_load(asker, keys))).decode()}"
+
+
+def _load(asker: str, keys: Iterable[Path]) -> PrivateKey:
     path = next((path for path in keys if path.is_file()), None)
     if path is None:
         raise AuthError(
-            f"unauthorized: {urlsplit(url).netloc} wants a key and there is none",
+            f"unauthorized: {asker} wants a key and there is none",
             hint="start `modelkit serve` once, then add the new key to your account",
         )
     try:
-        key = load_private(path)
+        return load_private(path)
     except ModelkitError as error:
         raise AuthError(error.message, hint=error.hint) from error
-    public = _wire(b"ssh-ed25519") + _wire(key.public.der[-32:])
-    signature = key.sign(f"GET,{url},{_EMPTY_BODY_HASH}".encode())
-    return f"{base64.b64encode(public).decode()}:{base64.b64encode(signature).decode()}"
+
+
+def _public(key: PrivateKey) -> bytes:
+    return _wire(_KIND.encode()) + _wire(key.public.der[-32:])
 
 
 def _wire(data: bytes) -> bytes:

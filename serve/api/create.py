@@ -1,6 +1,7 @@
 """POST /api/create: a model from uploaded files or from another model."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +16,7 @@ from modelkit.names import ModelName
 from modelkit.progress import Report
 from modelkit.registry.transfer import pull
 from modelkit.serve.api.errors import ApiError, NameErrors
+from modelkit.serve.api.info import config_of
 from modelkit.serve.api.models import NamedRequest
 from modelkit.serve.api.names import parse_name, split_source
 from modelkit.serve.api.reader import read
@@ -22,6 +24,7 @@ from modelkit.serve.api.state import state
 from modelkit.serve.api.transfer import respond
 from modelkit.serve.errors import NotSupported
 from modelkit.serve.prompt import Message
+from modelkit.serve.remote.places import CLOUD_HOST, remote_url
 from modelkit.store import Store
 
 blueprint = Blueprint("create", __name__)
@@ -75,7 +78,9 @@ async def create() -> Response:
 def _recipe(body: CreateRequest, store: Store) -> Recipe:
     if body.draft_quantize and not body.draft_files:
         raise ApiError(400, "--draft-quantize requires a DRAFT model")
-    _refuse_remote(body)
+    config = config_of(body.info)
+    if body.remote_host or split_source(body.from_).kind == "cloud":
+        return _remote(body, config)
     files = _files(body.files or {}, store)
     adapters = _files(body.adapters, store)
     drafts = _files(body.draft_files, store)
@@ -86,11 +91,20 @@ def _recipe(body: CreateRequest, store: Store) -> Recipe:
         raise ApiError(400, "unknown type")
     if body.draft_quantize:
         raise NotSupported("quantizing a draft model (draft_quantize)")
-    return Recipe(
+    return replace(
+        _texts(body),
         base=base,
         files={} if base else files,
         adapters=adapters,
         drafts=drafts,
+        quantize=body.quantize or body.quantization or None,
+        config=config,
+    )
+
+
+def _texts(body: CreateRequest) -> Recipe:
+    """What a model has beside its weights."""
+    return Recipe(
         template=body.template or None,
         system=body.system or None,
         renderer=body.renderer or None,
@@ -99,15 +113,19 @@ def _recipe(body: CreateRequest, store: Store) -> Recipe:
         licenses=_licenses(body.license),
         parameters=body.parameters,
         messages=tuple((message.role, message.content) for message in body.messages),
-        quantize=body.quantize or body.quantization or None,
     )
 
 
-def _refuse_remote(body: CreateRequest) -> None:
-    if body.remote_host or (body.from_ and split_source(body.from_).kind == "cloud"):
-        raise NotSupported("a model that lives on another server (remote_host)")
-    if body.info:
-        raise NotSupported("describing a model by hand (info)")
+def _remote(body: CreateRequest, config: dict[str, Any]) -> Recipe:
+    """A model that lives on another server: here are only its texts and where it is."""
+    if body.draft_files:
+        raise ApiError(400, "DRAFT cannot be used with remote models")
+    model = split_source(body.from_).base.strip()
+    if not model:
+        raise ApiError(400, "neither 'from' or 'files' was specified")
+    parse_name(model, _ERRORS)
+    host = remote_url(body.remote_host or CLOUD_HOST)
+    return replace(_texts(body), config={**config, "remote_host": host, "remote_model": model})
 
 
 def _base(text: str) -> str | None:

@@ -16,6 +16,7 @@ from modelkit.serve.api.errors import ApiError, NameErrors
 from modelkit.serve.api.names import find
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.reader import read
+from modelkit.serve.api.relay import relay
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.completion import Delta, Done, Request
@@ -30,6 +31,7 @@ from modelkit.serve.prompt import (
     require_template,
     thinks,
 )
+from modelkit.serve.remote.places import LivesElsewhere, Place
 from modelkit.serve.types import Runner
 
 blueprint = Blueprint("generate", __name__)
@@ -78,7 +80,10 @@ async def generate() -> Response:
     started = time.monotonic_ns()
     body = await read(GenerateRequest)
     body.check()
-    model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    try:
+        model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+    except LivesElsewhere as found:
+        return await _elsewhere(body, found.place)
     if not body.prompt and body.seconds_to_live() == 0:
         await state().scheduler.unload(Loading(model, state().load_options).key)
         return json_response(_line(body, "", done=True, done_reason="unload"))
@@ -94,6 +99,17 @@ async def generate() -> Response:
         info = await inference.rendered(loading, request.text)
         return json_response(_line(body, "", done=False, debug_info=info))
     return await inference.respond(_lines(body, request, started), body.stream, _merge)
+
+
+async def _elsewhere(body: GenerateRequest, place: Place) -> Response:
+    """The answer of another server; a stub's texts and options go with the question."""
+    asked = msgspec.to_builtins(body)
+    if (stub := place.stub) is not None:
+        asked["options"] = {**stub.parameters, **body.options}
+        if not body.raw:
+            asked["system"] = body.system or stub.system
+            asked["template"] = body.template or stub.template
+    return await relay(place, "/api/generate", asked, body.model)
 
 
 def _check(model: Model, body: GenerateRequest) -> None:

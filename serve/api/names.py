@@ -6,9 +6,8 @@ from modelkit.errors import InvalidName, ModelNotFound
 from modelkit.model import Model
 from modelkit.names import ModelName
 from modelkit.serve.api.errors import ApiError, NameErrors
+from modelkit.serve.remote.places import LivesElsewhere, Place, place_of, require_cloud
 from modelkit.store import Store
-
-CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
 
 
 class Source(NamedTuple):
@@ -30,6 +29,7 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
     """The model an inference endpoint was asked for; raises ApiError as the endpoint's table says.
 
     A model stored under the very name that was asked for wins over the meaning of a suffix.
+    LivesElsewhere is raised for a model on another server that may be asked.
     """
     text = raw.strip()
     if not text:
@@ -37,7 +37,7 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
     source = split_source(text)
     name = parse_name(text, errors) if source.kind is None or _stored(store, text) else None
     if name is None and source.kind == "cloud":
-        raise ApiError(403, CLOUD_DISABLED)
+        raise LivesElsewhere(Place(require_cloud("remote model"), source.base))
     try:
         model = Model.open(store, name or parse_name(source.base, errors))
     except ModelNotFound:
@@ -45,7 +45,7 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
     if model.config.remote_host:
         if source.kind == "local":
             raise ApiError(404, errors.missing.format(raw=raw))
-        raise ApiError(403, CLOUD_DISABLED)
+        raise LivesElsewhere(place_of(model))
     _read_ahead(model)
     return model
 

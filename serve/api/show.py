@@ -16,6 +16,7 @@ from modelkit.serve.api.names import target
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import JSON
+from modelkit.serve.remote.places import cloud_source, require_cloud
 
 blueprint = Blueprint("show", __name__)
 
@@ -45,6 +46,8 @@ async def show() -> Response:
 
 
 def _describe(model: Model, body: ShowRequest) -> dict[str, Any]:
+    if model.config.remote_host and cloud_source() != "none":
+        require_cloud("remote model details", verb="are")
     answer = describe(model, verbose=body.verbose)
     if body.system:
         answer["system"] = body.system

@@ -3,7 +3,7 @@
 from quart import Blueprint, Response
 
 from modelkit.serve.api.stream import json_response
-from modelkit.settings import flag
+from modelkit.serve.remote.places import cloud_source, cloud_url
 from modelkit.version import __version__
 
 blueprint = Blueprint("status", __name__)
@@ -26,6 +26,6 @@ async def version() -> Response:
 
 @blueprint.get("/api/status")
 async def status() -> Response:
-    """Cloud models are not available, whether or not the environment forbids them."""
-    source = "env" if flag("NO_CLOUD") else "none"
-    return json_response({"cloud": {"disabled": True, "source": source}})
+    """Whether models and services of Ollama's cloud can be used, and who forbids them."""
+    off = {"disabled": cloud_url() is None, "source": cloud_source()}
+    return json_response({"cloud": off})

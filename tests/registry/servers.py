@@ -193,7 +193,7 @@ def _handler(respond: Respond, requests: list[Request]) -> type[BaseHTTPRequestH
             if reply.cut is not None:
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
     return Handler
 

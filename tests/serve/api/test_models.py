@@ -181,8 +181,8 @@ def test_a_model_from_another_inherits_and_overrides(server: Server, digest: str
         ({"from": "a b"}, 400, "invalid model name"),
         ({"from": "x:cloud:local"}, 400, None),
         ({"draft_quantize": "q8_0", "from": "x"}, 400, "--draft-quantize requires a DRAFT model"),
-        ({"remote_host": "http://x", "from": "x"}, 501, None),
-        ({"from": "x:cloud"}, 501, None),
+        ({"remote_host": "http://[", "from": "x"}, 400, "bad remote"),
+        ({"remote_host": "http://x"}, 400, "neither 'from' or 'files' was specified"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(

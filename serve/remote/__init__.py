@@ -1,0 +1,1 @@
+"""Models and services on other servers: where they are, who may be asked, and how."""
