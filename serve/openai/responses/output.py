@@ -40,7 +40,7 @@ class OutputItems:
         """The end of the answer; an answer that is complete has a message or a call."""
         said = any(item["type"] != "reasoning" for item in self.items)
         if self._blank or not (said or status == "incomplete"):
-            yield from self._begin_text()
+            yield from self._add(self._blank)
         yield from self._close(status)
 
     def _think(self, text: str) -> Iterator[Event]:
@@ -54,23 +54,24 @@ class OutputItems:
         yield from self._open.add(text)
 
     def _write(self, text: str) -> Iterator[Event]:
-        if not isinstance(self._open, _Text):
-            if not text.strip():
-                self._blank += text
-                return
-            yield from self._begin_text()
-        if isinstance(self._open, _Text):
-            yield from self._open.add(text, self._logprobs)
-        self._logprobs = []
+        text, self._blank = self._blank + text, ""
+        if text.isspace() and not isinstance(self._open, _Text):
+            self._blank = text
+            return
+        yield from self._add(text)
 
-    def _begin_text(self) -> Iterator[Event]:
-        yield from self._close()
-        message = self._open = _Text(len(self.items))
-        self.items.append(message.item)
-        yield from message.begin()
-        if self._blank:
-            yield from message.add(self._blank, [])
-        self._blank = ""
+    def _add(self, text: str) -> Iterator[Event]:
+        if isinstance(self._open, _Thoughts):
+            self._logprobs = _written(text, self._logprobs)
+        message = self._open
+        if not isinstance(message, _Text):
+            yield from self._close()
+            message = self._open = _Text(len(self.items))
+            self.items.append(message.item)
+            yield from message.begin()
+        if text:
+            yield from message.add(text, self._logprobs)
+        self._logprobs = []
 
     def _call(self, call: ToolCall) -> Iterator[Event]:
         yield from self._close()
@@ -167,6 +168,15 @@ class _Text:
             "annotations": [],
             "logprobs": self._logprobs,
         }
+
+
+def _written(text: str, logprobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last of the tokens, those of the text: before them came the end of the thoughts."""
+    place, length = len(logprobs), 0
+    while place and length < len(text):
+        place -= 1
+        length += len(logprobs[place]["token"])
+    return logprobs[place:]
 
 
 def _added(item: Item, index: int) -> Event:

@@ -59,6 +59,7 @@ class ResponseStore:
         if len(data) > self._most_bytes or self._most == 0:
             return False
         name: str = turn.response["id"]
+        self.delete(name)
         names = [item["id"] for item in _own(turn)]
         self._turns[name] = _Kept(data, names)
         self._bytes += len(data)
