@@ -13,7 +13,8 @@ from tests.serve.scripted import add_script
 AGENT = """{{ range .Tools }}{{ .Function.Name }} {{ end }}{{ range .Messages }}
 {{- if .ToolCalls }}<tool_call>{{ range .ToolCalls }}{"name": "{{ .Function.Name }}", "arguments": \
 {{ .Function.Arguments }}}{{ end }}</tool_call>{{ end }}
-{{- if eq .Role "tool" }}{{ .ToolName }}: {{ .Content }} <answer>{{ else }}{{ .Content }}<ask>{{ end }}
+{{- if eq .Role "tool" }}{{ .ToolName }}: {{ .Content }} <answer>
+{{- else }}{{ .Content }}<ask>{{ end }}
 {{- end }}"""
 CALLS = [
     *("Let me", " see. ", "<tool", "_call>", '{"name": "get_', 'weather", "arguments": {"city":'),

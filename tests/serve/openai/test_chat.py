@@ -158,8 +158,8 @@ def test_log_probabilities(client: openai.OpenAI) -> None:
     assert logprobs.content
     assert len(logprobs.content) == 3
     for item in logprobs.content:
-        assert [top.token for top in item.top_logprobs][0] == item.token
         assert len(item.top_logprobs) == 2
+        assert item.top_logprobs[0].token == item.token
         assert bytes(item.bytes or []).decode() == item.token
     with client.chat.completions.create(**ask, logprobs=True, stream=True) as stream:
         found = [chunk.choices[0].logprobs for chunk in stream]
