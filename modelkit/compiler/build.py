@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from modelkit.compiler.architectures import Defaults, defaults_of
 from modelkit.compiler.layers import Layers
 from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.weights import Importer, Weights
@@ -196,6 +197,8 @@ class _Build:
         """Parameters merge key by key over the base's; messages replace them as a whole."""
         inherited = [item for item in self.layers.items if item.media_type == MediaType.PARAMS]
         parameters = {**read_parameters(self.store, inherited), **self.recipe.parameters}
+        if stop := self._defaults().stop:
+            parameters.setdefault("stop", list(stop))
         if parameters:
             self.layers.set_parameters(parameters)
         if self.recipe.messages:
@@ -203,7 +206,7 @@ class _Build:
 
     def _config(self) -> ModelConfig:
         """The base's config, what the weights say, and what the recipe says."""
-        recipe, config = self.recipe, self.config
+        recipe, config, defaults = self.recipe, self.config, self._defaults()
         model = self._model()
         if model is not None:
             config = replace(
@@ -216,11 +219,17 @@ class _Build:
             )
         return replace(
             config,
-            renderer=recipe.renderer or config.renderer,
-            parser=recipe.parser or config.parser,
+            renderer=recipe.renderer or config.renderer or defaults.renderer,
+            parser=recipe.parser or config.parser or defaults.parser,
             requires=recipe.requires or config.requires,
             **recipe.config,
         )
+
+    def _defaults(self) -> Defaults:
+        """What the architecture brings; nothing where renderer and parser are given."""
+        recipe, config, model = self.recipe, self.config, self._model()
+        given = (recipe.renderer or config.renderer) and (recipe.parser or config.parser)
+        return Defaults() if given or model is None else defaults_of(model.header.architecture)
 
     def _model(self) -> Weights | None:
         """The language model among the weights; a lone projector or adapter stands in for it."""

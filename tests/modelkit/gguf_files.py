@@ -1,6 +1,7 @@
 """Small GGUF files of any content, for tests that look at models without running them."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 from modelkit.gguf import GGUFWriter, TensorPlan
@@ -13,15 +14,23 @@ def write_gguf(
     tensors: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Path:
     """Write a GGUF with these values and F32 tensors of zeros; returns `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gguf_bytes(metadata, tensors))
+    return path
+
+
+def gguf_bytes(
+    metadata: Mapping[str, object], tensors: Mapping[str, tuple[int, ...]] | None = None
+) -> bytes:
+    """Such a GGUF in memory."""
     f32 = TENSOR_TYPES_BY_NAME["F32"]
     plans = [TensorPlan(name, f32, shape) for name, shape in (tensors or {}).items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as out:
-        writer = GGUFWriter(out, {key: _value(item) for key, item in metadata.items()}, plans)
-        for plan in plans:
-            writer.write_tensor([bytes(plan.nbytes)])
-        writer.finish()
-    return path
+    out = BytesIO()
+    writer = GGUFWriter(out, {key: _value(item) for key, item in metadata.items()}, plans)
+    for plan in plans:
+        writer.write_tensor([bytes(plan.nbytes)])
+    writer.finish()
+    return out.getvalue()
 
 
 def _value(item: object) -> Value:
