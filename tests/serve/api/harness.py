@@ -20,6 +20,7 @@ from modelkit.compiler.recipe import Recipe
 from modelkit.compiler.sources import model_files, relative_names
 from modelkit.names import ModelName
 from modelkit.serve.app import create_app
+from modelkit.serve.keys import KeyFile
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.store import Store
 
@@ -98,14 +99,16 @@ class Server:
 
 
 @contextmanager
-def running(store: Store, *, loopback: bool = True, **limits: Any) -> Iterator[Server]:
+def running(
+    store: Store, *, loopback: bool = True, keys: KeyFile | None = None, **limits: Any
+) -> Iterator[Server]:
     """A server in a thread of its own; it is stopped, runners included, at the end."""
     ready: Future[Server] = Future()
 
     async def main() -> None:
         with listen(Address.parse("127.0.0.1:0")) as listener:
             scheduler, stop = Scheduler(**limits), asyncio.Event()
-            app = create_app(store, scheduler=scheduler, loopback=loopback)
+            app = create_app(store, scheduler=scheduler, loopback=loopback, keys=keys)
             port = listener.getsockname()[1]
             ready.set_result(Server(store, scheduler, port, asyncio.get_running_loop(), stop))
             await serve(app, listener, stop.wait)
