@@ -43,8 +43,7 @@ class Request:
     format: AnswerFormat = field(default_factory=AnswerFormat)
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """The next part of the answer."""
 
     output: Output
@@ -54,8 +53,7 @@ class Delta:
         return bool(self.output or self.logprobs)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The end of the answer; `load_ns` is how long the model took to be ready."""
 
     finished: Finished

@@ -22,6 +22,7 @@ _ESCAPES = (
     ("\u2028".encode(), b"\\u2028"),
     ("\u2029".encode(), b"\\u2029"),
 )
+_ESCAPED = re.compile(b"|".join(plain for plain, _ in _ESCAPES))
 _KINDS = {
     "int": "number",
     "float": "number",
@@ -34,6 +35,8 @@ _MISMATCH = re.compile(
     r"Expected `(?P<want>[^`]*)`, got `(?P<got>\w+)`(?: - at `\$\.?(?P<at>.*)`)?"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_TO_THE_SECOND = "%Y-%m-%dT%H:%M:%S"
+_encoder = msgspec.json.Encoder()
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -53,10 +56,10 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 def encode(value: object) -> bytes:
     """Compact JSON with `<`, `>`, `&`, U+2028 and U+2029 escaped."""
-    data = msgspec.json.encode(value)
-    # Outside strings none of these bytes occurs in JSON.
-    for plain, escaped in _ESCAPES:
-        if plain in data:
+    data = _encoder.encode(value)
+    # Outside strings none of these bytes occurs in JSON, and seldom inside.
+    if _ESCAPED.search(data):
+        for plain, escaped in _ESCAPES:
             data = data.replace(plain, escaped)
     return data
 
@@ -64,10 +67,17 @@ def encode(value: object) -> bytes:
 def timestamp(nanoseconds: int | None = None, *, local: bool = False) -> str:
     """RFC 3339 with up to nine fractional digits; now and UTC unless told otherwise."""
     seconds, fraction = divmod(time.time_ns() if nanoseconds is None else nanoseconds, 10**9)
-    moment = time.localtime(seconds) if local else time.gmtime(seconds)
     digits = f".{fraction:09d}".rstrip("0") if fraction else ""
-    zone = _offset(moment.tm_gmtoff) if local else "Z"
-    return time.strftime("%Y-%m-%dT%H:%M:%S", moment) + digits + zone
+    if not local:
+        return f"{_to_the_second(seconds)}{digits}Z"
+    moment = time.localtime(seconds)
+    return time.strftime(_TO_THE_SECOND, moment) + digits + _offset(moment.tm_gmtoff)
+
+
+@lru_cache(maxsize=8)
+def _to_the_second(seconds: int) -> str:
+    """In UTC; the pieces of all streams ask for the same ones."""
+    return time.strftime(_TO_THE_SECOND, time.gmtime(seconds))
 
 
 def _offset(seconds: int) -> str:
