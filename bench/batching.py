@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.helpers.random_llama import Shape, write_model
 from bench.helpers.timing import seconds
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 
 STREAMS, TOKENS, ROUNDS = 8, 96, 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -16,9 +16,8 @@ from modelkit.serve.types import (
     Stats,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+GRACE = 3.0
+"""Seconds that a runner which was asked to end, with SIGTERM, is given before it is killed."""
 _LENGTH = 4
 
 
@@ -138,16 +137,25 @@ class FrameBuffer:
     """Cuts a byte stream into frames."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        # The start of a frame; a long one grows here without being copied each time.
+        self._start = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> list[bytes]:
         """The frames that are complete now."""
-        self._data += data
-        start = 0
-        while len(self._data) - start >= _LENGTH:
-            stop = start + _LENGTH + int.from_bytes(self._data[start : start + _LENGTH], "big")
-            if len(self._data) < stop:
-                break
-            yield bytes(self._data[start + _LENGTH : stop])
+        if self._start:
+            self._start += data
+            if len(self._start) < _end(self._start, 0):
+                return []
+            data = bytes(self._start)
+        frames, start = [], 0
+        while len(data) >= (stop := _end(data, start)):
+            frames.append(data[start + _LENGTH : stop])
             start = stop
-        del self._data[:start]
+        self._start = bytearray(data[start:])
+        return frames
+
+
+def _end(data: bytes | bytearray, start: int) -> int:
+    """Where the frame that begins there ends, or at the least where its length does."""
+    first = start + _LENGTH
+    return first + int.from_bytes(data[start:first], "big") if len(data) >= first else first

@@ -8,15 +8,15 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.cache.slots import Slots
 from modelkit.serve.runner.frames import Answer, Failure
-from modelkit.serve.runner.slots import Slots
 from modelkit.serve.runner.steps import Stepper
 from modelkit.serve.types import Finished
 
 if TYPE_CHECKING:
+    from modelkit.serve.runner.cache.snapshots import Snapshots
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.sequence import Sequence
-    from modelkit.serve.runner.snapshots import Snapshots
     from modelkit.serve.runner.speculation.drafter import Drafter
     from modelkit.serve.types import LoadOptions
 

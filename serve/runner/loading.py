@@ -9,6 +9,7 @@ import msgspec
 from modelkit.errors import UsageError
 from modelkit.serve.capacity.threads import default_threads
 from modelkit.serve.runner.adapters import Adapters, AdapterSet
+from modelkit.serve.runner.cache.snapshots import Snapshots
 from modelkit.serve.runner.llama.context import (
     CACHE_TYPES,
     FLASH_ATTENTION,
@@ -17,7 +18,6 @@ from modelkit.serve.runner.llama.context import (
 )
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
-from modelkit.serve.runner.snapshots import Snapshots
 from modelkit.serve.runner.warmup import warm_up
 from modelkit.serve.types import Adapter, LoadedModel
 

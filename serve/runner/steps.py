@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as Run
 
     from modelkit.serve.runner.adapters import AdapterSet
+    from modelkit.serve.runner.cache.slots import Slots
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.sequence import Event, Sequence
-    from modelkit.serve.runner.slots import Slots
     from modelkit.serve.runner.speculation.drafter import Drafter
 
 MIXED_CHUNK = 128

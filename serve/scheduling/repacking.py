@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from modelkit.serve.capacity.cgroups import read
-from modelkit.serve.runner.process import Crashed, RunnerProcess
+from modelkit.serve.runner.parent.process import Crashed, RunnerProcess
 
 if TYPE_CHECKING:
     from modelkit.serve.types import LoadOptions, ModelFiles

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError
 from modelkit.serve.capacity.fitting import COMFORTABLE, fitted, needed, smaller
-from modelkit.serve.runner.process import Crashed
+from modelkit.serve.runner.parent.process import Crashed
 from modelkit.serve.scheduling.repacking import start_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelkit.serve.runner.process import RunnerProcess
+    from modelkit.serve.runner.parent.process import RunnerProcess
     from modelkit.serve.scheduling.failures import Failures
     from modelkit.serve.scheduling.roster import Roster
     from modelkit.serve.types import LoadOptions, ModelFiles

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from modelkit.serve.runner.llama.log import Log
 
 Pooling = Literal["none", "mean", "cls", "last", "rank"]
+_OVERFLOW = -(2**31)  # what llama_tokenize returns for more tokens than it can count
 POOLING: tuple[Pooling, ...] = ("none", "mean", "cls", "last", "rank")  # by llama.cpp's number
 
 
@@ -106,13 +107,17 @@ class Model:
         """Token ids; raises EngineError if the vocabulary cannot spell the text."""
         raw = text.encode("utf-8", "replace")
         capacity = len(raw) + 8
-        buffer = (ctypes.c_int32 * capacity)()
-        count = api.llama_tokenize(
-            self._vocab, raw, len(raw), buffer, capacity, add_special, parse_special
-        )
-        if count < 0:
-            raise EngineError(f"the model's tokenizer cannot encode a text of {len(raw)} bytes")
-        return buffer[:count]
+        while True:
+            buffer = (ctypes.c_int32 * capacity)()
+            count = api.llama_tokenize(
+                self._vocab, raw, len(raw), buffer, capacity, add_special, parse_special
+            )
+            if count >= 0:
+                return buffer[:count]
+            if -count <= capacity or count == _OVERFLOW:
+                reason = f"the model's tokenizer cannot encode a text of {len(raw)} bytes"
+                raise EngineError(reason)
+            capacity = -count
 
     def tokenize_pair(self, query: str, document: str) -> list[int]:
         """The tokens that a reranking model reads: by its own template if the file has one.

@@ -7,7 +7,7 @@ import pytest
 from modelkit.gguf import GGUFHeader
 from modelkit.serve.capacity.fitting import TooLarge, fitted, smaller
 from modelkit.serve.capacity.memory import Shape, estimate
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import LoadOptions, ModelFiles
 from tests.serve.runner.tiny import write_bert, write_llama
 

@@ -9,7 +9,7 @@ import gguf
 import pytest
 
 from modelkit.convert import convert
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Finished, Generation, LoadOptions, ModelFiles, Piece, Runner
 from tests.serve.runner.tiny import write_bert, write_llama
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelkit.errors import EngineError
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Adapter, Generation, LoadOptions, ModelFiles, Sampling
 from tests.serve.runner.conftest import Start, collect
 from tests.serve.runner.inside import Inside, greedy

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Finished, Generation, Sampling
 from tests.serve.runner.conftest import Start, collect
 

@@ -15,8 +15,8 @@ import pytest
 import uvloop
 
 from modelkit.errors import EngineError, UsageError
-from modelkit.serve.runner.log import LogTail
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.log import LogTail
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 from tests.serve.runner.conftest import Start, collect
 
@@ -83,7 +83,7 @@ async def test_closing_a_busy_runner_ends_its_streams(start: Start, llama: Path)
 async def test_a_runner_that_does_not_react_is_killed(
     start: Start, llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelkit.serve.runner.process._GRACE", 0.2)
+    monkeypatch.setattr("modelkit.serve.runner.parent.child.GRACE", 0.2)
     runner = await start(llama)
     os.kill(runner.pid, signal.SIGSTOP)
     await runner.close()
@@ -116,7 +116,7 @@ async def test_a_runner_leaves_no_descriptor_behind(llama: Path) -> None:
 def test_a_killed_server_leaves_no_runner(llama: Path) -> None:
     script = f"""
 import asyncio
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.types import Generation, LoadOptions, ModelFiles, Sampling
 
 async def main():

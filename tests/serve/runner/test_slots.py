@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.serve.runner.slots import common_prefix
+from modelkit.serve.runner.cache.slots import common_prefix
 from tests.serve.runner.inside import Inside, greedy
 
 

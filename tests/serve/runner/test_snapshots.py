@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from modelkit.errors import StoreError
+from modelkit.serve.runner.cache.snapshot_files import SnapshotFiles
+from modelkit.serve.runner.cache.snapshots import MIN_TOKENS, Snapshots
 from modelkit.serve.runner.llama.batch import Batch
 from modelkit.serve.runner.llama.context import Context
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
-from modelkit.serve.runner.snapshot_files import SnapshotFiles
-from modelkit.serve.runner.snapshots import MIN_TOKENS, Snapshots
 
 _SIZE = MIN_TOKENS + 44
 _TEXT = [1, *(290 + 7 * n % 90 for n in range(_SIZE - 1))]

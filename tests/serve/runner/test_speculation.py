@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.cache.slots import Slots
 from modelkit.serve.runner.llama.context import Context
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.runner.sequence import Sequence as Text
-from modelkit.serve.runner.slots import Slots
 from modelkit.serve.runner.speculation.drafter import Drafter, Writer
 from modelkit.serve.runner.steps import Stepper
 from modelkit.serve.types import Finished, Generation, Grammar, Piece, Sampling

@@ -16,7 +16,7 @@ import pytest
 from modelkit.errors import EngineError
 from modelkit.serve.capacity.fitting import TooLarge
 from modelkit.serve.capacity.memory import estimate
-from modelkit.serve.runner.process import RunnerProcess
+from modelkit.serve.runner.parent.process import RunnerProcess
 from modelkit.serve.scheduling.failures import Unstable
 from modelkit.serve.scheduling.repacking import crash_note
 from modelkit.serve.scheduling.scheduler import Scheduler

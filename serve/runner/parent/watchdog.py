@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from modelkit.serve.runner.channel import Channel
+    from modelkit.serve.runner.parent.channel import Channel
     from modelkit.serve.types import Stats
 
 _LOOKS = 4  # how often a runner is looked at while its patience lasts

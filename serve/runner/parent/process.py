@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
-import sys
 from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError
-from modelkit.serve.runner.channel import Channel, Mailbox, expect
 from modelkit.serve.runner.frames import (
     Detokenize,
     Embed,
@@ -26,8 +22,10 @@ from modelkit.serve.runner.frames import (
     Tokens,
     Vectors,
 )
-from modelkit.serve.runner.log import LogTail, logger
-from modelkit.serve.runner.watchdog import stalled
+from modelkit.serve.runner.parent.channel import Channel, Mailbox, expect
+from modelkit.serve.runner.parent.child import Child
+from modelkit.serve.runner.parent.log import logger
+from modelkit.serve.runner.parent.watchdog import stalled
 from modelkit.serve.types import (
     Embedding,
     Finished,
@@ -47,14 +45,6 @@ _DIED = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal "
     "error, check ollama server logs for details"
 )
-_ENVIRONMENT = {
-    # A failed assertion in ggml would otherwise start a debugger on its own process.
-    "GGML_NO_BACKTRACE": "1",
-    # OpenMP threads spin while they wait. When the cores are shared that starves the thread they
-    # wait for, and tokens take 10 to 50 times as long; a shorter spin costs nothing when not.
-    "GOMP_SPINCOUNT": "3000",
-}
-_GRACE = 3.0  # seconds that a process which should end is given before it is killed
 
 
 class Crashed(EngineError):
@@ -68,19 +58,6 @@ class Crashed(EngineError):
 
 def _ignore(*_: object) -> None:
     """The callback of those who do not care."""
-
-
-async def _spawn(theirs: socket.socket) -> asyncio.subprocess.Process:
-    """A worker process that inherits its end of the socket."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "modelkit.serve.runner.worker"),
-        *(str(theirs.fileno()), str(os.getpid())),
-        pass_fds=[theirs.fileno()],
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**_ENVIRONMENT, **os.environ},
-    )
 
 
 def _embedding(vectors: Vectors) -> Embedding:
@@ -97,9 +74,8 @@ class RunnerProcess:
 
     info: LoadedModel
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._log = LogTail()
+    def __init__(self, child: Child) -> None:
+        self._child = child
         self._closing = False
         self._death = _DIED
         self._reason = ""
@@ -109,9 +85,7 @@ class RunnerProcess:
         self._ready = False
         self._watch: asyncio.Task[None] | None = None
         self._burial: asyncio.Task[None] | None = None
-        self._heard: Callable[[], None] = _ignore
-        self._channel = Channel(heard=lambda: self._heard(), lost=self._lost)
-        self._stderr = asyncio.create_task(self._read_stderr())
+        self._channel = Channel(heard=lambda: child.heard(), lost=self._lost)
 
     @classmethod
     async def start(
@@ -132,7 +106,7 @@ class RunnerProcess:
         """
         ours, theirs = socket.socketpair()
         try:
-            runner = cls(await _spawn(theirs))
+            runner = cls(await Child.start(theirs))
         except BaseException:
             ours.close()
             raise
@@ -155,11 +129,11 @@ class RunnerProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
-        return not self._closing and self._burial is None and self._process.returncode is None
+        return not self._closing and self._burial is None and self._child.returncode is None
 
     async def generate(self, request: Generation) -> AsyncGenerator[Piece | Finished, None]:
         """See Runner.generate."""
@@ -167,11 +141,13 @@ class RunnerProcess:
             self._channel.send(Generate(id_, request))
             while True:
                 event = await mailbox.get()
-                if isinstance(event, Finished):
-                    self.answered += 1
+                if isinstance(event, Piece):
                     yield event
-                    return
-                yield expect(event, Piece)
+                    continue
+                finished = expect(event, Finished)
+                self.answered += 1
+                yield finished
+                return
 
     async def embed(self, inputs: list[str], *, truncate: bool = True) -> Embedding:
         """See Runner.embed."""
@@ -215,9 +191,8 @@ class RunnerProcess:
         self._death = "the model was unloaded while it was answering"
         if self._watch:
             self._watch.cancel()
-        await self._end_process()
+        await self._child.end(ask=True)
         self._channel.close()
-        await self._stderr
         if self._burial:
             await self._burial
         self._channel.fail(self._death)
@@ -238,7 +213,7 @@ class RunnerProcess:
                     if stall_timeout is not None and not patience.expired():
                         patience.reschedule(loop.time() + stall_timeout)
 
-                self._heard = heard
+                self._child.heard = heard
                 with self._exchange() as (_, mailbox):
                     self._channel.send(command)
                     while isinstance(body := await mailbox.get(), LoadProgress):
@@ -249,20 +224,20 @@ class RunnerProcess:
                 f"no progress for {stall_timeout:g} s"
             ) from None
         finally:
-            self._heard = _ignore
+            self._child.heard = _ignore
         return expect(body, LoadedModel)
 
     def _crash(self, error: BaseException) -> Crashed | None:
         """The death of the process, if that is what a failed load means."""
         if not isinstance(error, EngineError) or error.message != self._death:
             return None
-        return Crashed(self._reason, max(-(self._process.returncode or 0), 0))
+        return Crashed(self._reason, max(-(self._child.returncode or 0), 0))
 
     async def _watch_over(self, patience: float) -> None:
         """Kill the process when it stalls; its requests learn why when it is buried."""
         with suppress(EngineError):  # it died, which is another's business
             self._stall = await stalled(self._channel, self.stats, patience)
-            self._signal(signal.SIGKILL)
+            self._child.kill()
 
     def _lost(self) -> None:
         if not self._closing and self._burial is None:
@@ -270,33 +245,11 @@ class RunnerProcess:
 
     async def _bury(self) -> None:
         """Find out why the process died, then end every open request with the reason."""
-        await self._end_process()
-        await self._stderr
+        await self._child.end(ask=self._closing)
         if not self._closing:
-            reason = self._stall or self._log.reason(self._process.returncode)
+            reason = self._stall or self._child.reason
             self._death, self._reason = f"{_DIED}: {reason}", reason
             if self._ready or self._channel.busy:
-                logger.error("runner %d died: %s\n%s", self.pid, reason, self._log.text())
+                logger.error("runner %d died: %s\n%s", self.pid, reason, self._child.log.text())
             self.died(reason)
         self._channel.fail(self._death)
-
-    async def _end_process(self) -> None:
-        """Wait for the end of a process whose socket is closed or that is asked to end."""
-        try:
-            if self._closing:
-                self._signal(signal.SIGTERM)
-            await asyncio.wait_for(self._process.wait(), _GRACE)
-        except TimeoutError:
-            self._signal(signal.SIGKILL)
-            await self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
-
-    async def _read_stderr(self) -> None:
-        stream = self._process.stderr
-        while stream and (data := await stream.read(1 << 16)):
-            self._heard()
-            self._log.feed(data)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence as Run
 
+    from modelkit.serve.runner.cache.snapshots import Snapshots
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.sequence import Sequence
-    from modelkit.serve.runner.snapshots import Snapshots
 
 MIN_WAIT = 64
 """A sequence waits for another one that reads the same only to save at least so many tokens."""

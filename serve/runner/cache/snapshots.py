@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.cache.snapshot_files import SnapshotFiles
 from modelkit.serve.runner.llama import ENGINE_VERSION
-from modelkit.serve.runner.snapshot_files import SnapshotFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from modelkit.serve.runner.cache.snapshot_files import StoredPrefix
     from modelkit.serve.runner.llama.context import Context
     from modelkit.serve.runner.llama.model import Model
-    from modelkit.serve.runner.snapshot_files import StoredPrefix
     from modelkit.serve.types import LoadOptions
 
 # Reading fewer tokens again is cheaper than keeping them.

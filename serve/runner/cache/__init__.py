@@ -1,0 +1,1 @@
+"""What the runner remembers of texts that it has read."""

@@ -1,0 +1,1 @@
+"""What the server has of its runners: their processes, and how to talk to them."""
