@@ -32,6 +32,8 @@ def models(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, minilm: P
     store = Store(folder / "models")
     add_model(store, "tiny", tiny_llama, parameters={"temperature": 0.0, "seed": 1})
     derive(store, "insert", template="{{ .Prompt }}<hole>{{ .Suffix }}")
+    derive(store, "caller", template=AGENT)
+    derive(store, "plain", template="{{ .Prompt }}")
     add_model(store, "user/minilm", minilm)
     add_script(store, folder, "agent", {"<ask>": CALLS, "<answer>": ["It is", " sunny."]}, AGENT)
     add_script(store, folder, "thinker", {"<loud>": LOUD, "<quiet>": ["Four", ", I say."]}, THINKER)
