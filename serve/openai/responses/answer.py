@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,23 +18,40 @@ from modelkit.serve.openai.responses.items import new_id
 from modelkit.serve.openai.responses.output import Event, OutputItems
 from modelkit.serve.openai.responses.text import TextConfig
 from modelkit.serve.openai.sse import frame
-from modelkit.serve.scheduling.scheduler import Scheduler
-from modelkit.serve.types import Finished
+from modelkit.serve.prompt import Prompt
+from modelkit.serve.types import Finished, Runner
 
 _log = logging.getLogger(__name__)
 
 Parts = AsyncGenerator[Delta | Done, None]
 Keep = Callable[[dict[str, Any]], bool]
 """Keeps a response; False when it cannot be kept."""
+Count = Callable[[str], Awaitable[int]]
+"""The tokens of a text."""
+
+
+def counting(request: Request) -> tuple[Request, Count]:
+    """The request, and who counts tokens with its runner while it is answered."""
+    runners: list[Runner] = []
+
+    async def text(runner: Runner) -> Prompt:
+        runners.append(runner)
+        return await request.text(runner)
+
+    async def count(said: str) -> int:
+        return len(await runners[-1].tokenize(said, add_special=False)) if said else 0
+
+    return replace(request, text=text), count
 
 
 class ResponseAnswer:
-    """The response to one request; `keep` gets it when it is complete."""
+    """The response to one request; `keep` gets it when it is complete.
 
-    def __init__(
-        self, body: ResponseBody, request: Request, scheduler: Scheduler, keep: Keep
-    ) -> None:
-        self._request, self._scheduler, self._keep = request, scheduler, keep
+    count: the tokens of a text, asked for the thoughts.
+    """
+
+    def __init__(self, body: ResponseBody, request: Request, count: Count, keep: Keep) -> None:
+        self._count, self._keep = count, keep
         self._output = OutputItems()
         self._line = _line(body, request)
 
@@ -77,7 +95,7 @@ class ResponseAnswer:
     async def _taken(self, part: Delta | Done) -> Iterator[Event]:
         if isinstance(part, Delta):
             return self._output.take(part.output, part.logprobs)
-        usage = _usage(part.finished, await self._thought_tokens())
+        usage = _usage(part.finished, await self._count(self._output.thoughts))
         cut = part.finished.reason == "length"
         status = "incomplete" if cut else "completed"
         events = list(self._output.finish(status))
@@ -89,13 +107,6 @@ class ResponseAnswer:
             "usage": usage,
         }
         return iter(events)
-
-    async def _thought_tokens(self) -> int:
-        if not self._output.thoughts:
-            return 0
-        # The model is loaded: the answer's own lease lasts until its parts are at an end.
-        async with self._request.loading.lease(self._scheduler) as runner:
-            return len(await runner.tokenize(self._output.thoughts, add_special=False))
 
     def _failed(self, error: Exception) -> Event:
         message = INTERNAL_ERROR["error"]

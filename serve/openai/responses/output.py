@@ -44,7 +44,7 @@ class OutputItems:
         yield from self._close(status)
 
     def _think(self, text: str) -> Iterator[Event]:
-        self._logprobs = []
+        self._blank, self._logprobs = "", []
         self.thoughts += text
         if not isinstance(self._open, _Thoughts):
             yield from self._close()

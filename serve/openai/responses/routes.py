@@ -18,7 +18,7 @@ from modelkit.serve.openai.errors import (
     unsupported,
 )
 from modelkit.serve.openai.reader import read
-from modelkit.serve.openai.responses.answer import Parts, ResponseAnswer
+from modelkit.serve.openai.responses.answer import Parts, ResponseAnswer, counting
 from modelkit.serve.openai.responses.body import ResponseBody
 from modelkit.serve.openai.responses.items import read_input
 from modelkit.serve.openai.responses.store import Item, ResponseStore, Turn, response_store
@@ -41,10 +41,10 @@ async def create() -> Response:
     earlier = _earlier(store, body)
     items = read_input(body.input, store.item)
     chat = body.chat([*earlier, *items])
-    asked = await _request(chat)
+    asked, count = counting(await _request(chat))
     parts = complete(scheduler, asked) if chat.messages else _loaded(scheduler, asked)
     answer = ResponseAnswer(
-        body, asked, scheduler, lambda response: store.add(Turn(response, items, earlier))
+        body, asked, count, lambda response: store.add(Turn(response, items, earlier))
     )
     if body.stream:
         return await sse_response(answer.frames(parts), error_body)

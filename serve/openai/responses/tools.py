@@ -48,7 +48,7 @@ def toolbox(tools: Sequence[object] | None, choice: object) -> Toolbox:
     functions = [
         function
         for place, value in enumerate(tools or [])
-        for function in _functions(value, f"tools[{place}]", "")
+        for function in _functions(value, f"tools[{place}]")
     ]
     chosen, wanted = _choice(choice)
     names = {function.name for function in functions}
@@ -63,27 +63,29 @@ def toolbox(tools: Sequence[object] | None, choice: object) -> Toolbox:
     return Toolbox([tool_of(function) for function in functions], chosen, strict)
 
 
-def _functions(value: object, where: str, prefix: str) -> Iterator[FunctionTool]:
+def _functions(value: object, where: str) -> Iterator[FunctionTool]:
     """The functions of a tool; those in a namespace are called `namespace.name`."""
     if not isinstance(value, dict):
         raise FieldError(where, f"'{where}' must be an object", "invalid_type")
     kind = value.get("type")
     if kind == "function":
-        function = convert(value, Function, where)
-        if not function.name:
-            raise FieldError(f"{where}.name", "a function must have a name", "invalid_value")
-        function.name = _prefixed(prefix, function.name)
-        yield function
+        yield _function(value, where)
         return
     if kind != "namespace":
         raise unsupported(f"{where}.type", f"must be 'function', not {kind!r:.60}")
     space = convert(value, Namespace, where)
     for place, member in enumerate(space.tools):
-        yield from _functions(member, f"{where}.tools[{place}]", _prefixed(prefix, space.name))
+        for function in _functions(member, f"{where}.tools[{place}]"):
+            if not function.name.startswith(f"{space.name}."):
+                function.name = f"{space.name}.{function.name}"
+            yield function
 
 
-def _prefixed(prefix: str, name: str) -> str:
-    return name if not prefix or name.startswith(f"{prefix}.") else f"{prefix}.{name}"
+def _function(value: object, where: str) -> FunctionTool:
+    function = convert(value, Function, where)
+    if not function.name:
+        raise FieldError(f"{where}.name", "a function must have a name", "invalid_value")
+    return function
 
 
 def _choice(value: object) -> tuple[ToolChoice, Sequence[str]]:

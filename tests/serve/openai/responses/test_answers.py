@@ -17,7 +17,11 @@ from pydantic import BaseModel
 
 from tests.serve.api.harness import Server
 
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CITY: dict[str, object] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
 TOOLS: list[FunctionToolParam] = [
     {"type": "function", "name": "get_weather", "parameters": CITY, "strict": None},
     {"type": "function", "name": "add", "parameters": None, "strict": False},
