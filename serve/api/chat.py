@@ -61,8 +61,8 @@ class ChatRequest(inference.InferenceRequest, kw_only=True):
         match self.tool_choice:
             case None | "":
                 return "auto"
-            case "auto" | "none" | "required":
-                return self.tool_choice
+            case "auto" | "none" | "required" as word:
+                return word
             case {"type": "function", "function": {"name": str(name)}}:
                 return Named(name)
         raise ApiError(400, "tool_choice must be auto, none, required, or name a function")
