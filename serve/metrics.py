@@ -10,7 +10,7 @@ from modelkit.serve.types import Finished
 from modelkit.version import __version__
 
 # Each series would otherwise have a second one that says when it began.
-prometheus_client.disable_created_metrics()
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 """The numbers of this process, whichever application in it made them."""

@@ -7,6 +7,7 @@ import json
 
 from quart import Response, request
 
+from modelkit.asgi.body import TooSlow
 from modelkit.errors import (
     BlobNotFound,
     DigestMismatch,
@@ -52,6 +53,7 @@ _BY_TYPE: tuple[tuple[type[ModelkitError], int, str], ...] = (
     (ManifestError, 400, "MANIFEST_INVALID"),
     (BlobNotFound, 404, "BLOB_UNKNOWN"),
     (ModelNotFound, 404, "MANIFEST_UNKNOWN"),
+    (TooSlow, 408, "BLOB_UPLOAD_INVALID"),
 )
 
 

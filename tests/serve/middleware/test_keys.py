@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from modelkit.errors import StoreError
-from modelkit.serve.keys import KeyFile
+from modelkit.serve.keys import SCOPES, KeyFile
 from modelkit.store import Store
 from tests.cli import Modelkit
 
@@ -64,8 +64,8 @@ def test_admin_may_do_everything_and_the_others_what_they_say(key_file: KeyFile)
     reader = key_file.find(key_file.create("r", ("read",)))
     assert admin
     assert reader
-    assert all(map(admin.allows, ("infer", "read", "admin")))
-    assert [reader.allows(scope) for scope in ("infer", "read", "admin")] == [False, True, False]
+    assert all(map(admin.allows, SCOPES))
+    assert [reader.allows(scope) for scope in SCOPES] == [False, True, False]
 
 
 def test_what_another_process_changes_is_seen(key_file: KeyFile) -> None:
