@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from modelkit.serve.types import LoadedModel, LoadOptions, ModelFiles, Runner
+    from modelkit.serve.runner.parent.process import RunnerProcess
+    from modelkit.serve.types import LoadedModel, LoadOptions, ModelFiles
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Entry:
     name: str
     files: ModelFiles
     options: LoadOptions
-    runner: Runner
+    runner: RunnerProcess
     keep_alive: float
     users: int = 0
     retiring: bool = False

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelkit.errors import EngineError, ModelkitError
 from modelkit.serve.capacity.machine import available_memory
 from modelkit.serve.metrics import RUNNER_STARTS
+from modelkit.serve.runner.parent.process import Crashed
 from modelkit.serve.scheduling.entry import Entry, LoadedEntry
 from modelkit.serve.scheduling.failures import Failure, Failures
 from modelkit.serve.scheduling.roster import Roster, seconds
@@ -60,7 +62,6 @@ class Scheduler:
         self._roster = Roster()
         self._starter = Starter(
             self._roster,
-            self._failures,
             load_timeout=load_timeout,
             stall_timeout=stall_timeout,
             available=available,
@@ -89,6 +90,8 @@ class Scheduler:
         try:
             yield entry.runner
         finally:
+            if entry.runner.alive and entry.runner.answered:
+                self._failures.worked(key)
             self._roster.leave(entry)
 
     async def unload(self, key: str) -> None:
@@ -159,9 +162,13 @@ class Scheduler:
             await self._roster.retire_one()
         # The memory of what was unloaded must be back before more is asked for.
         await self._roster.settle()
-        runner, options = await self._starter.start(key, name, files, options)
+        try:
+            runner, options = await self._starter.start(files, options)
+        except Crashed as crash:
+            self._failures.died(key, name, crash.reason)
+            raise
         entry = Entry(key, name, files, options, runner, seconds(self._keep_alive))
-        runner.died = lambda reason: self._bury(entry, runner.answered, reason)
+        runner.died = partial(self._bury, entry)
         self._roster.add(entry)
         RUNNER_STARTS.labels(name).inc()
         if self._closed:
@@ -169,9 +176,9 @@ class Scheduler:
             raise EngineError("the server is shutting down")
         return entry
 
-    def _bury(self, entry: Entry, answered: int, reason: str) -> None:
+    def _bury(self, entry: Entry, reason: str) -> None:
         """A runner died by itself; its users have been told."""
-        if answered:
+        if entry.runner.answered:
             self._failures.worked(entry.key)
         self._failures.died(entry.key, entry.name, reason)
         if not entry.users:

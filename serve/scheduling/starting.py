@@ -15,31 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modelkit.serve.runner.parent.process import RunnerProcess
-    from modelkit.serve.scheduling.failures import Failures
     from modelkit.serve.scheduling.roster import Roster
     from modelkit.serve.types import LoadOptions, ModelFiles
 
 
 class Starter:
-    """Starts runners, and counts those that die of it; the settings are Scheduler's."""
+    """Starts runners; the settings are Scheduler's."""
 
     def __init__(
         self,
         roster: Roster,
-        failures: Failures,
         *,
         load_timeout: float | None,
         stall_timeout: float | None,
         available: Callable[[], int | None],
     ) -> None:
         self._roster = roster
-        self._failures = failures
         self._load_timeout = load_timeout
         self._stall_timeout = stall_timeout
         self._available = available
 
     async def start(
-        self, key: str, name: str, files: ModelFiles, options: LoadOptions
+        self, files: ModelFiles, options: LoadOptions
     ) -> tuple[RunnerProcess, LoadOptions]:
         """A runner, and the options it really has; models of the roster may be retired for it.
 
@@ -49,7 +46,7 @@ class Starter:
         attempts = [options, *smaller(options)]
         while True:
             try:
-                return await self._attempt(key, name, files, attempts[0]), attempts[0]
+                return await self._attempt(files, attempts[0]), attempts[0]
             except EngineError as error:
                 if not (_is_out_of_memory(error) and (self._roster or attempts[1:])):
                     raise
@@ -71,15 +68,10 @@ class Starter:
                 return least
             await self._roster.retire_one()
 
-    async def _attempt(
-        self, key: str, name: str, files: ModelFiles, options: LoadOptions
-    ) -> RunnerProcess:
-        timeouts = {"stall_timeout": self._load_timeout, "patience": self._stall_timeout}
-        try:
-            return await start_runner(files, options, **timeouts)
-        except Crashed as crash:
-            self._failures.died(key, name, crash.reason)
-            raise
+    async def _attempt(self, files: ModelFiles, options: LoadOptions) -> RunnerProcess:
+        return await start_runner(
+            files, options, stall_timeout=self._load_timeout, patience=self._stall_timeout
+        )
 
 
 def _is_out_of_memory(error: EngineError) -> bool:
