@@ -1,6 +1,7 @@
-"""Edge cases 25 to 38: blobs, layers and manifests, as the API and a server's start show them."""
+"""Edge cases 25 to 39: blobs, layers and manifests, as the API and a server's start show them."""
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from modelkit.names import ModelName
 from modelkit.serve.server import tidy
 from modelkit.store import Store
 from tests.modelkit.gguf_files import gguf_bytes
+from tests.registry.servers import WebServer, add_model, serve_model
 from tests.serve.api.edges import Edge, Expected, Step, create, delete, each, edge, show
 from tests.serve.api.harness import Answer, Server, running
 
@@ -118,7 +120,7 @@ EDGES = [
     ),
 ]
 
-NUMBERS = {row.number for row in EDGES} | {28, 29, 30, 35, 38}
+NUMBERS = {row.number for row in EDGES} | {28, 29, 30, 35, 38, 39}
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +186,13 @@ def test_38_a_models_digest_is_its_manifests(server: Server) -> None:
         tag for tag in server.request("GET", "/api/tags").json["models"] if "id:" in tag["name"]
     ]
     assert tag["digest"] == hashlib.sha256(raw).hexdigest()
+
+
+def test_39_a_pulled_manifest_keeps_its_bytes(server: Server, store: Store) -> None:
+    name = ModelName.parse("lab/m:v1")
+    raw = add_model(store, name, weights("pulled")).raw
+    pretty = json.dumps(json.loads(raw), indent=3).encode()
+    store.manifest_path(name).write_bytes(pretty)
+    with WebServer(serve_model(store, name)) as web:
+        Step("POST /api/pull", {"model": web.name().full, "stream": False}).play(server)
+        assert server.store.manifest_path(web.name()).read_bytes() == pretty
