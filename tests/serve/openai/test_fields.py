@@ -147,7 +147,7 @@ def test_a_field_that_is_refused_is_named(
         (b'{"messages": [}', "invalid character '}' looking for beginning of value"),
         (
             b'{"model": 5}',
-            "Invalid type for 'model': expected a string or null, but got an integer",
+            "Invalid type for 'model': expected a string, but got an integer",
         ),
     ],
 )
