@@ -1,5 +1,6 @@
 """The HTTP application: routes, error bodies and what every request passes through."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -37,6 +38,7 @@ from modelkit.serve.middleware.access import require_keys
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
 from modelkit.serve.middleware.observer import Observer
+from modelkit.serve.middleware.tracing import Tracer, tracer
 from modelkit.serve.openai import chat as openai_chat
 from modelkit.serve.openai import completions as openai_completions
 from modelkit.serve.openai import embeddings as openai_embeddings
@@ -118,10 +120,11 @@ def create_app(
     if keys is not None:
         require_keys(app, keys)
     app.after_request(_release_body)
-    app.after_serving(_close(app))
+    spans = tracer()
+    app.after_serving(_close(app, spans))
     guarded = HostCheck(app.asgi_app) if loopback else app.asgi_app
     allowed = allowed_origins(setting("ORIGINS") if origins is None else origins)
-    app.asgi_app = Observer(Cors(guarded, allowed))  # type: ignore[method-assign]
+    app.asgi_app = Observer(Cors(guarded, allowed), spans)  # type: ignore[method-assign]
     return app
 
 
@@ -174,9 +177,11 @@ async def _release_body(response: Response) -> Response:
     return response
 
 
-def _close(app: Quart) -> Callable[[], Awaitable[None]]:
+def _close(app: Quart, spans: Tracer | None) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         async with app.app_context():
             await state().scheduler.close()
+        if spans:
+            await asyncio.to_thread(spans.close)
 
     return close

@@ -17,6 +17,7 @@ from hypercorn.typing import (
 from modelkit.serve.exchange import Exchange, begin
 from modelkit.serve.logs import fields
 from modelkit.serve.metrics import IN_PROGRESS, REQUEST_SECONDS, REQUESTS
+from modelkit.serve.middleware.tracing import Tracer
 
 _log = logging.getLogger("modelkit.access")
 
@@ -32,8 +33,9 @@ class Observer:
     Must be the outermost, so that refused requests are seen too.
     """
 
-    def __init__(self, app: ASGIFramework) -> None:
+    def __init__(self, app: ASGIFramework, tracer: Tracer | None = None) -> None:
         self._app = app
+        self._tracer = tracer
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -52,7 +54,7 @@ class Observer:
             raise
         finally:
             IN_PROGRESS.dec()
-            watched.note()
+            watched.note(self._tracer)
 
 
 class _Watched:
@@ -74,8 +76,8 @@ class _Watched:
             self._complete = True
         await self._send(event)
 
-    def note(self) -> None:
-        """One line in the log, and the counts."""
+    def note(self, tracer: Tracer | None) -> None:
+        """One line in the log, the counts, and a span."""
         seconds = perf_counter() - self._started
         status = self.status or _CLIENT_GONE
         route = self.exchange.route or "other"
@@ -83,6 +85,8 @@ class _Watched:
         REQUEST_SECONDS.labels(route).observe(seconds)
         if _log.isEnabledFor(logging.INFO):
             self._log(status, seconds)
+        if tracer:
+            tracer.note(self._scope, self.exchange, status, seconds)
 
     def _log(self, status: int, seconds: float) -> None:
         """Neither the query nor a body: they hold what people ask."""
