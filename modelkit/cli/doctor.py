@@ -25,7 +25,7 @@ LOW_SPACE = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `mend` says what to do when it is not `ok`."""
+    """One thing looked at; `mend` says what to do when it is not `ok`, or could be better."""
 
     what: str
     ok: bool
@@ -39,7 +39,7 @@ def doctor_(as_json: bool) -> None:
     """Look at the installation: packages, CPU, engine, store, keys, policy.
 
     The engine is tried for real: a tiny model is quantized and run in a child process. The exit
-    code is 1 when something does not work.
+    code is 1 when something does not work; what works and could be better is only a warning.
 
     \b
     Example: modelkit doctor
@@ -56,10 +56,15 @@ def doctor_(as_json: bool) -> None:
 
 
 def _print(finding: Finding) -> None:
-    mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
-    click.echo(f"{mark} {finding.what}: {finding.said}")
-    if finding.mend and not finding.ok:
+    click.echo(f"{_mark(finding)} {finding.what}: {finding.said}")
+    if finding.mend:
         click.echo(f"     {finding.mend}")
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return click.style("FAIL", fg="red")
+    return click.style("WARN", fg="yellow") if finding.mend else click.style("ok  ", fg="green")
 
 
 def _examine() -> Iterator[Finding]:
@@ -67,7 +72,7 @@ def _examine() -> Iterator[Finding]:
     yield Finding("cpu", True, f"{os.cpu_count()} cores; {_cpu_features()}")
     for package in PACKAGES:
         yield _package(package)
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+    checks: tuple[tuple[str, Callable[[str], Finding]], ...] = (
         ("engine", _engine),
         ("store", _store),
         ("signing key", _key),
@@ -75,7 +80,7 @@ def _examine() -> Iterator[Finding]:
     )
     for what, check in checks:
         try:
-            yield Finding(what, True, check())
+            yield check(what)
         except ModelkitError as error:
             yield Finding(what, False, error.message, error.hint or "")
 
@@ -94,14 +99,22 @@ def _package(package: str) -> Finding:
         return Finding(package, False, "not installed", command)
 
 
-def _engine() -> str:
+def _engine(what: str) -> Finding:
     from modelkit.quantize.probe import probe_engine
+    from modelkit.serve.scheduling.repacking import crash_note
 
     report = probe_engine()
-    return f"quantized and decoded {', '.join(report.types)} ({report.features})"
+    said = f"quantized and decoded {', '.join(report.types)} ({report.features})"
+    if not report.repacks:
+        said = f"works, but crashes with repacked weights; models run without them, slower; {said}"
+        return Finding(what, True, said, "compile it again for this CPU: make setup")
+    if (note := crash_note()).exists():
+        said = f"a model crashed with repacked weights, so all run without them, slower; {said}"
+        return Finding(what, True, said, f"to try them again, delete {note}")
+    return Finding(what, True, said)
 
 
-def _store() -> str:
+def _store(what: str) -> Finding:
     store = Store.default()
     with store.lease():  # proves that the folder can be written
         names = store.names()
@@ -111,19 +124,20 @@ def _store() -> str:
             f"{store.root} has {free // 1024**2} MiB left",
             hint="free some space, or set MODELKIT_MODELS to a larger disk",
         )
-    return f"{models_dir()}, {len(names)} models, {free // 1024**3} GiB free"
+    said = f"{models_dir()}, {len(names)} models, {free // 1024**3} GiB free"
+    return Finding(what, True, said)
 
 
-def _key() -> str:
+def _key(what: str) -> Finding:
     from modelkit.cli.keys import load_key
 
     if not default_key().exists():
-        return f"none at {default_key()} (modelkit keygen makes one)"
-    return f"{default_key()}, {load_key(None).public.fingerprint}"
+        return Finding(what, True, f"none at {default_key()} (modelkit keygen makes one)")
+    return Finding(what, True, f"{default_key()}, {load_key(None).public.fingerprint}")
 
 
-def _policy() -> str:
+def _policy(what: str) -> Finding:
     from modelkit.registry.trust.policy import Policy
 
     policy = Policy.default()
-    return f"{policy.source}, {len(policy.scopes)} scopes"
+    return Finding(what, True, f"{policy.source}, {len(policy.scopes)} scopes")

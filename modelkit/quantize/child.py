@@ -18,7 +18,13 @@ CRASH_HINT = (
     "see `modelkit doctor`"
 )
 MEMORY_HINT = "the system may be out of memory"
+FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)
+"""How a process ends whose code was compiled for another CPU, or wrongly."""
 _LAST_WORDS = 4096  # bytes of the child's stderr
+
+
+class Faulty(EngineError):
+    """The engine crashed with one of FAULTS."""
 
 
 def require_engine() -> None:
@@ -31,7 +37,7 @@ def run_worker(**request: object) -> Generator[dict[str, Any], None, None]:
     """Start the worker and yield its messages; ticks come twice a second while it is busy.
 
     The child is killed when the iterator is closed or left by an exception. Raises EngineError
-    when llama.cpp is not installed, does not load, or crashes.
+    when llama.cpp is not installed, does not load, or crashes; Faulty for one of FAULTS.
     """
     require_engine()
     with tempfile.TemporaryFile() as errors, _started(request, errors) as child:
@@ -72,8 +78,9 @@ def _crashed(code: int, errors: IO[bytes]) -> EngineError:
     if code == -signal.SIGKILL:
         return EngineError("the engine process was killed (SIGKILL)", hint=MEMORY_HINT)
     if code < 0:
-        name = signal.Signals(-code).name
-        return EngineError(f"the engine process crashed ({name})", hint=CRASH_HINT)
+        number = signal.Signals(-code)
+        kind = Faulty if number in FAULTS else EngineError
+        return kind(f"the engine process crashed ({number.name})", hint=CRASH_HINT)
     errors.seek(0)
     lines = errors.read()[-_LAST_WORDS:].decode(errors="replace").strip().splitlines()
     return EngineError(

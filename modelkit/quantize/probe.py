@@ -7,7 +7,7 @@ every model, computes with F16 weights and crashes on quantized ones.
 import math
 import operator
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from pathlib import Path
 from modelkit.errors import EngineError
 from modelkit.gguf import GGUFWriter, SupportsWrite, TensorPlan
 from modelkit.gguf.types import TENSOR_TYPES_BY_NAME, Value
-from modelkit.quantize.child import CRASH_HINT, run_worker
+from modelkit.quantize.child import CRASH_HINT, Faulty, run_worker
 from modelkit.quantize.run import quantize
 
 PROBED_TYPES = ("Q8_0", "Q4_0", "Q4_K_M")
@@ -28,11 +28,15 @@ _MIN_COSINE = 0.9  # 4-bit noise on random weights stays above 0.98
 
 @dataclass(frozen=True)
 class EngineReport:
-    """A working engine: llama-cpp-python's version, llama.cpp's CPU features, types tried."""
+    """A working engine: llama-cpp-python's version, llama.cpp's CPU features, types tried.
+
+    repacks is False where it works only without rearranging the weights for the CPU: slower.
+    """
 
     version: str
     features: str
     types: tuple[str, ...]
+    repacks: bool = True
 
 
 def probe_engine(types: Sequence[str] = PROBED_TYPES) -> EngineReport:
@@ -44,21 +48,34 @@ def probe_engine(types: Sequence[str] = PROBED_TYPES) -> EngineReport:
         plain = Path(folder, "f16.gguf")
         with plain.open("wb") as out:
             write_tiny_model(out)
-        expected, features = _decode(plain)
-        for name in types:
-            quantized = Path(folder, f"{name}.gguf")
-            quantize(plain, quantized, name)
-            actual, _ = _decode(quantized)
-            if not _cosine(expected, actual) > _MIN_COSINE:  # also when a logit is NaN
-                raise EngineError(
-                    f"the engine computes wrong numbers with {name} weights", hint=CRASH_HINT
-                )
-    return EngineReport(version("llama-cpp-python"), features, tuple(types))
+        models = {name: Path(folder, f"{name}.gguf") for name in types}
+        for name, path in models.items():
+            quantize(plain, path, name)
+        repacks = True
+        try:
+            features = _compare(plain, models, repack=True)
+        except Faulty:
+            repacks = False
+            features = _compare(plain, models, repack=False)
+    return EngineReport(version("llama-cpp-python"), features, tuple(types), repacks)
 
 
-def _decode(path: Path) -> tuple[list[float], str]:
+def _compare(plain: Path, models: Mapping[str, Path], *, repack: bool) -> str:
+    """Check that quantized models say about what the plain one does; returns the CPU features."""
+    expected, features = _decode(plain, repack)
+    for name, path in models.items():
+        actual, _ = _decode(path, repack)
+        if not _cosine(expected, actual) > _MIN_COSINE:  # also when a logit is NaN
+            raise EngineError(
+                f"the engine computes wrong numbers with {name} weights", hint=CRASH_HINT
+            )
+    return features
+
+
+def _decode(path: Path, repack: bool) -> tuple[list[float], str]:
     """The logits after the probe's tokens, and the CPU features that llama.cpp uses."""
-    with closing(run_worker(call="decode", path=str(path), tokens=_TOKENS)) as messages:
+    request = {"call": "decode", "path": str(path), "tokens": _TOKENS, "repack": repack}
+    with closing(run_worker(**request)) as messages:
         for message in messages:
             if "error" in message:
                 raise EngineError(f"the engine failed: {message['error']}", hint=CRASH_HINT)

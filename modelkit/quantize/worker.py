@@ -67,13 +67,17 @@ def quantize(source: str, target: str, ftype: int, threads: int) -> None:
         send(done=True)
 
 
-def decode(path: str, tokens: list[int]) -> None:
-    """Evaluate `tokens` in one batch; sends `logits` (of the last token) and the CPU `features`."""
+def decode(path: str, tokens: list[int], repack: bool) -> None:
+    """Evaluate `tokens` in one batch; sends `logits` (of the last token) and the CPU `features`.
+
+    repack: the weights are rearranged for this CPU, as far as llama.cpp can.
+    """
     llama = import_engine()
     log = Log(llama)
     llama.llama_backend_init()
     options = llama.llama_model_default_params()
     options.n_gpu_layers = 0
+    options.use_extra_bufts = repack
     model = llama.llama_model_load_from_file(path.encode(), options)
     if not model:
         send(error=log.complaint or "llama.cpp did not load the model")

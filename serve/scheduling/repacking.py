@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import re
-import signal
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from modelkit.quantize.child import FAULTS
 from modelkit.serve.capacity.cgroups import read
 from modelkit.serve.runner.parent.process import Crashed, RunnerProcess
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from modelkit.serve.types import LoadOptions, ModelFiles
 
 _log = logging.getLogger(__name__)
-_FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)
 
 
 async def start_runner(files: ModelFiles, options: LoadOptions, **settings: Any) -> RunnerProcess:
@@ -39,7 +38,7 @@ async def start_runner(files: ModelFiles, options: LoadOptions, **settings: Any)
     try:
         return await RunnerProcess.start(files, options, **settings)
     except Crashed as crash:
-        if crash.signal not in _FAULTS:
+        if crash.signal not in FAULTS:
             raise
     runner = await RunnerProcess.start(files, careful, **settings)
     _log.warning(
