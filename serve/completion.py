@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from modelkit.serve.loading import Loading
 from modelkit.serve.metrics import AnswerNumbers
@@ -54,9 +55,14 @@ class Delta(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The end of the answer; `load_ns` is how long the model took to be ready."""
+    """The end of the answer; `load_ns` is how long the model took to be ready.
+
+    A model that thinks before an answer with a grammar runs twice: `finished` is the end of its
+    last run, whose prompt has the thoughts; in `whole` they are part of the answer.
+    """
 
     finished: Finished
+    whole: Finished
     load_ns: int
 
 
@@ -69,44 +75,72 @@ async def complete(scheduler: Scheduler, request: Request) -> AsyncGenerator[Del
     numbers = AnswerNumbers(request.loading.model.name.short)
     async with request.loading.lease(scheduler) as runner:
         load_ns = time.monotonic_ns() - started
-        async with aclosing(_answer(runner, request)) as parts:
+        async with aclosing(_answer(runner, request, load_ns)) as parts:
             async for part in parts:
                 if not numbers.begun:
                     numbers.begin()
-                if isinstance(part, Finished):
-                    numbers.finish(part)
-                    yield Done(part, load_ns)
-                else:
-                    yield part
+                if isinstance(part, Done):
+                    numbers.finish(part.whole)
+                yield part
 
 
-async def _answer(runner: Runner, request: Request) -> AsyncGenerator[Delta | Finished, None]:
+async def _answer(
+    runner: Runner, request: Request, load_ns: int
+) -> AsyncGenerator[Delta | Done, None]:
     """One run of the model; two when it thinks before an answer that has a grammar."""
     (text, dropped), form = await request.text(runner), request.format
+    before = _Before(dropped, load_ns)
     if request.grammar and (thinking := form.thoughts(text)):
-        await _require_enforceable(runner, request, text)
+        before.read(await _require_enforceable(runner, request, text))
         thoughts = _Thoughts(thinking)
         free = await _generation(runner, request, text)
         async with aclosing(thoughts.parts(runner, free)) as parts:
             async for part in parts:
                 if isinstance(part, Finished):
-                    yield _with_dropped(part, dropped)
+                    yield before.done(part)
                     return
                 yield part
+        before.thought = len(await runner.tokenize(thoughts.text, add_special=False))
         text, form = text + thoughts.text, form.without_thoughts()
     parser = form.parser(text)
     generation = await _generation(runner, request, text, request.grammar)
+    generation.sampling.num_predict = max(generation.sampling.num_predict - before.thought, 0)
     async with aclosing(guarded(runner, generation)) as events:
         async for event in events:
             if delta := _sorted(parser, event):
                 yield delta
             if isinstance(event, Finished):
-                yield _with_dropped(event, dropped)
+                yield before.done(event)
 
 
-def _with_dropped(finished: Finished, tokens: int) -> Finished:
-    """The end of an answer to a prompt that had lost that many tokens before the runner got it."""
-    return msgspec.structs.replace(finished, dropped_tokens=finished.dropped_tokens + tokens)
+@dataclass
+class _Before:
+    """What came before the last run: `dropped` tokens lost before the runner got the prompt."""
+
+    dropped: int
+    load_ns: int
+    thought: int = 0
+    _prompt: Finished | None = None
+    _since: int = 0
+
+    def read(self, prompt: Finished) -> None:
+        """The prompt has been read, with these numbers; the clock of the answer starts."""
+        self._prompt, self._since = prompt, time.monotonic_ns()
+
+    def done(self, last: Finished) -> Done:
+        """The end of the answer, from that of its last run."""
+        last = replace(last, dropped_tokens=last.dropped_tokens + self.dropped)
+        if self._prompt is None:
+            return Done(last, last, self.load_ns)
+        whole = replace(
+            last,
+            prompt_tokens=self._prompt.prompt_tokens,
+            cached_tokens=self._prompt.cached_tokens,
+            prompt_ns=self._prompt.prompt_ns,
+            tokens=last.tokens + self.thought,
+            ns=time.monotonic_ns() - self._since,
+        )
+        return Done(last, whole, self.load_ns)
 
 
 def _sorted(parser: OutputParser, event: Piece | Finished) -> Delta:
@@ -142,12 +176,12 @@ class _Thoughts:
                     yield event
 
 
-async def _require_enforceable(runner: Runner, request: Request, text: str) -> None:
+async def _require_enforceable(runner: Runner, request: Request, text: str) -> Finished:
     """Read the prompt under the grammar: it is refused now or never, and the reading is cached."""
     generation = await _generation(runner, request, text, request.grammar)
     generation.sampling.num_predict = 0
     async with aclosing(runner.generate(generation)) as events:
-        await anext(events)
+        return [event async for event in events if isinstance(event, Finished)][-1]
 
 
 async def _generation(

@@ -43,8 +43,8 @@ async def events(
                 continue
             for event in blocks.close():
                 yield event
-            delta = ending(body, part.finished, called=blocks.called)
-            counted = {"usage": usage(part.finished)}
+            delta = ending(body, part.whole, called=blocks.called)
+            counted = {"usage": usage(part.whole)}
             yield {"type": "message_delta", "delta": delta, **counted, **edits(body)}
     yield {"type": "message_stop"}
 

@@ -68,4 +68,4 @@ async def _whole(body: MessagesRequest, request: Request) -> dict[str, object]:
                 outputs.append(part.output)
             else:
                 done = part
-    return message(body, outputs, done.finished)
+    return message(body, outputs, done.whole)

@@ -118,7 +118,8 @@ async def _request(chat: Chat) -> Request:
 async def _loaded(scheduler: Scheduler, asked: Request) -> Parts:
     """The answer to nothing: only the model is loaded."""
     load_ns = await asked.loading.load(scheduler)
-    yield Done(Finished("stop", prompt_tokens=0, prompt_ns=0, tokens=0, ns=0, context=[]), load_ns)
+    nothing = Finished("stop", prompt_tokens=0, prompt_ns=0, tokens=0, ns=0, context=[])
+    yield Done(nothing, nothing, load_ns)
 
 
 def _earlier(store: ResponseStore, body: ResponseBody) -> list[Item]:

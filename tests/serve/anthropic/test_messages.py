@@ -9,6 +9,7 @@ import pytest
 from anthropic.types import MessageParam, ToolParam
 
 from modelkit.store import Store
+from tests.serve.anthropic.conftest import LOUD
 from tests.serve.api.harness import Server, running
 
 ASK: list[MessageParam] = [{"role": "user", "content": "Tell me."}]
@@ -182,6 +183,35 @@ def test_streamed_calls_of_tools(client: anthropic.Anthropic) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        ({"type": "tool", "name": "clock"}, {"clock"}),
+        ({"type": "tool", "name": "lamp"}, {"lamp"}),
+        ({"type": "any", "disable_parallel_tool_use": True}, {"clock", "lamp"}),
+    ],
+)
+def test_a_call_can_be_demanded(client: anthropic.Anthropic, choice: Any, names: set[str]) -> None:
+    colours = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}}
+    lamp: ToolParam = {"name": "lamp", "input_schema": {**colours, "required": ["colour"]}}
+    message = client.messages.create(
+        model="agent", max_tokens=200, messages=ASK, tools=[lamp, TOOLS[1]], tool_choice=choice
+    )
+    assert message.stop_reason == "tool_use"
+    assert [block.type for block in message.content] == ["thinking", "tool_use"]
+    call: Any = message.content[1]
+    assert call.name in names
+    assert call.input in ({}, {"colour": "red"}, {"colour": "blue"})
+
+
+def test_calls_can_be_forbidden(client: anthropic.Anthropic) -> None:
+    message = client.messages.create(
+        model="agent", max_tokens=100, messages=ASK, tools=TOOLS, tool_choice={"type": "none"}
+    )
+    assert [block.type for block in message.content] == ["thinking", "text"]
+    assert message.stop_reason == "end_turn"
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_agent_gets_to_its_answer(client: anthropic.Anthropic, stream: bool) -> None:
     messages: list[MessageParam] = [{"role": "user", "content": "How is Oslo?"}]
@@ -238,8 +268,8 @@ def test_tokens_are_counted_with_tools_and_thoughts(client: anthropic.Anthropic)
 
 
 def test_a_form_is_kept(client: anthropic.Anthropic) -> None:
-    schema = {"type": "object", "properties": {"n": {"const": 4}}, "required": ["n"]}
-    schema["additionalProperties"] = False
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {"const": 4}}}
+    schema |= {"required": ["n"], "additionalProperties": False}
     message = client.messages.create(
         model="tiny",
         max_tokens=100,
@@ -249,6 +279,19 @@ def test_a_form_is_kept(client: anthropic.Anthropic) -> None:
     [block] = message.content
     assert block.type == "text"
     assert "".join(block.text.split()) == '{"n":4}'
+
+
+def test_thoughts_before_a_form_count_as_answer(client: anthropic.Anthropic) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {"const": 4}}}
+    schema |= {"required": ["n"], "additionalProperties": False}
+    body: dict[str, Any] = {"model": "thinker", "messages": ASK}
+    body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    usage = client.messages.create(max_tokens=100, **body).usage
+    counted = client.messages.count_tokens(**body).input_tokens
+    assert usage.input_tokens + (usage.cache_read_input_tokens or 0) == counted
+    assert usage.output_tokens > len(LOUD[:5])
+    cut = client.messages.create(max_tokens=8, **body)
+    assert (cut.stop_reason, cut.usage.output_tokens) == ("max_tokens", 8)
 
 
 @pytest.mark.parametrize(
