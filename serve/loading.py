@@ -39,7 +39,9 @@ def default_load_options(**given: Any) -> LoadOptions:
 
 def _automatic() -> frozenset[str]:
     names = {name for name, variable in _AUTOMATIC if not uint(variable, 0)}
-    return frozenset(names if setting("PREFIX_CACHE_MEMORY") else {*names, "prefix_cache_memory"})
+    if not setting("PREFIX_CACHE_MEMORY"):
+        names.add("prefix_cache_memory")
+    return frozenset({*names, "num_batch"})
 
 
 def _prefix_memory() -> int:

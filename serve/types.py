@@ -45,8 +45,8 @@ class LoadOptions(msgspec.Struct, frozen=True):
     pool of cells, and with it equal prefixes; otherwise each has cells of its own, which costs less
     when many are long, and equal prefixes are copied.
     automatic names the fields that nobody asked for: a request takes what a running model has of
-    them, and num_ctx, num_parallel and prefix_cache_memory among them are lowered when memory is
-    short.
+    them, and num_ctx, num_batch, num_parallel and prefix_cache_memory among them are lowered when
+    memory is short.
     extra_buffers lets llama.cpp repack weights for the CPU, which is faster.
     """
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CONTEXT_STEPS = (32768, 4096)
 """What an automatic context length falls back to."""
+SMALL_BATCH = 128
+"""What an automatic num_batch falls back to: prompts are read a little slower."""
 COMFORTABLE = 0.8
 """The part of the free memory that a model may take while others are loaded."""
 
@@ -46,6 +48,9 @@ def smaller(options: LoadOptions) -> Iterator[LoadOptions]:
     """Options that need less and less, by lowering what nobody asked for."""
     if "prefix_cache_memory" in options.automatic and options.prefix_cache_memory:
         options = msgspec.structs.replace(options, prefix_cache_memory=0)
+        yield options
+    if "num_batch" in options.automatic and options.num_batch > SMALL_BATCH:
+        options = msgspec.structs.replace(options, num_batch=SMALL_BATCH)
         yield options
     if "num_ctx" in options.automatic:
         for step in CONTEXT_STEPS:

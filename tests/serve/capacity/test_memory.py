@@ -135,6 +135,19 @@ def test_only_what_nobody_asked_for_is_lowered() -> None:
     assert lowered == [(32768, 4), (4096, 4), (4096, 2), (4096, 1)]
 
 
+def test_smaller_batches_come_before_shorter_contexts(llama: Path) -> None:
+    options = LoadOptions(num_ctx=4096, automatic=frozenset({"num_batch", "num_parallel"}))
+    files = ModelFiles(str(llama))
+    lowered = [(option.num_batch, option.num_parallel) for option in smaller(options)]
+    assert lowered == [(128, 8), (128, 4), (128, 2), (128, 1)]
+    need = estimate(files, options).total
+    assert fitted(files, options, need).num_batch == 512
+    fits = fitted(files, options, need - 1)
+    assert (fits.num_batch, fits.num_parallel) == (128, 8)
+    few = LoadOptions(num_batch=64, automatic=frozenset({"num_batch"}))
+    assert list(smaller(few)) == []
+
+
 def test_a_model_is_fitted_to_the_memory(llama: Path) -> None:
     files = ModelFiles(str(llama))
     options = LoadOptions(num_ctx=4096, automatic=frozenset({"num_parallel"}))
