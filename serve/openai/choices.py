@@ -17,19 +17,28 @@ def variants(request: Request, number: int) -> list[Request]:
     return [request, *(_reseeded(request, index) for index in range(1, number))]
 
 
-async def answers(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
+def answers(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
     """The parts of all answers as they come, each with its request's index.
 
     Closing the generator, or a failure of one answer, stops them all.
     """
-    scheduler = state().scheduler
+    return _together(requests) if len(requests) > 1 else _numbered(0, requests[0])
+
+
+async def _numbered(index: int, request: Request) -> AsyncGenerator[Part, None]:
+    async with aclosing(complete(state().scheduler, request)) as parts:
+        async for part in parts:
+            yield index, part
+
+
+async def _together(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
     queue: asyncio.Queue[Part | Exception] = asyncio.Queue(maxsize=len(requests))
 
     async def run(index: int, request: Request) -> None:
         try:
-            async with aclosing(complete(scheduler, request)) as parts:
+            async with aclosing(_numbered(index, request)) as parts:
                 async for part in parts:
-                    await queue.put((index, part))
+                    await queue.put(part)
         except Exception as error:
             await queue.put(error)
 

@@ -58,7 +58,8 @@ def _field_error(message: str, where: str) -> FieldError:
         return FieldError(field, text, "missing_required_parameter")
     if found := _MISMATCH.match(message):
         field = _path(where, found["at"])
-        want = " or ".join(_KINDS.get(kind, kind) for kind in found["want"].split(" | "))
+        kinds = [kind for kind in found["want"].split(" | ") if kind != "null"]
+        want = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
         got = _KINDS.get(found["got"], found["got"])
         text = f"Invalid type for '{field or 'body'}': expected {want}, but got {got} instead"
         return FieldError(field or None, text, "invalid_type")
