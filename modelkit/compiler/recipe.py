@@ -95,6 +95,7 @@ class _Builder:
             licenses=tuple(self.licenses),
             parameters=self.parameters,
             messages=tuple(self.messages),
+            config={},
             warnings=tuple(self.warnings),
             **self.texts,
         )

@@ -27,8 +27,8 @@ def _quoted(value: object) -> str:
     return gojson.dumps(value).decode()
 
 
-def modelfile(model: Model) -> str:
-    """A Modelfile that builds the model again.
+def modelfile(model: Model, parameters: Mapping[str, object] | None = None) -> str:
+    """A Modelfile that builds the model again, or one with these parameters beside its own.
 
     TEMPLATE is left out when the GGUF's own chat template counts: written down, the plain default
     would replace it. A text that no Modelfile can hold becomes a comment that says so.
@@ -38,7 +38,7 @@ def modelfile(model: Model) -> str:
         "# To build a new Modelfile based on this, replace FROM with:",
         f"# FROM {model.name.short}",
         "",
-        *(_instruction(name, value) for name, value in _commands(model)),
+        *(_instruction(name, value) for name, value in _commands(model, parameters or {})),
     ]
     return "\n".join(lines) + "\n"
 
@@ -110,7 +110,7 @@ def _tensors(header: GGUFHeader | None) -> list[dict[str, Any]]:
     return [{"name": item.name, "type": item.type, "shape": list(item.shape)} for item in tensors]
 
 
-def _commands(model: Model) -> Iterator[tuple[str, str]]:
+def _commands(model: Model, parameters: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Name and value of every instruction, in the reference's order."""
     paths = {"adapter": model.adapters, "draft": model.drafts, "model": model.projectors}
     if model.manifest.layers_of(MediaType.MODEL):
@@ -126,7 +126,7 @@ def _commands(model: Model) -> Iterator[tuple[str, str]]:
         "parser": model.config.parser,
     }
     yield from ((name, text) for name, text in texts.items() if text)
-    for name, value in _flat(model.parameters):
+    for name, value in _flat({**model.parameters, **parameters}):
         yield name, value if isinstance(value, str) else gojson.dumps(value).decode()
     yield from (("license", text) for text in model.licenses)
     yield from (("message", f"{role}: {text}") for role, text in model.messages)

@@ -16,9 +16,16 @@ def require(model: Model, name: str, think: bool | str | None, verb: str) -> Non
     """Refuse what the model called `name` cannot do; raises ApiError 400."""
     capabilities = model.capabilities()
     if think not in (None, False) and "thinking" not in capabilities:
-        raise ApiError(400, f'"{name}" does not support thinking')
+        raise ApiError(400, f'"{name}" does not support thinking{_remedy(model)}')
     if "completion" not in capabilities:
         raise ApiError(400, f'"{name}" does not support {verb}')
+
+
+def _remedy(model: Model) -> str:
+    """What to do about models that think, but did not yet where they were made."""
+    if model.config.model_family != "qwen3" and model.name.model != "deepseek-r1":
+        return ""
+    return ". Pull the model again to get the latest version with full thinking support"
 
 
 def require_tools(model: Model) -> None:

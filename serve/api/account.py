@@ -34,7 +34,7 @@ async def me() -> Response:
     except ApiError:
         raise ApiError(503, "account unavailable") from None
     if reply.status == 401 or (reply.status == 200 and not user.get("name")):
-        raise _unauthorized(user.get("signin_url") or await asyncio.to_thread(_signin_url))
+        raise _unauthorized(user.get("signin_url", "") or await asyncio.to_thread(_signin_url))
     if reply.status != 200:
         raise ApiError(503, "account unavailable")
     known = {key: user[key] for key in _FIELDS if user.get(key)}

@@ -3,12 +3,13 @@
 import asyncio
 from typing import Any
 
+import msgspec
 from quart import Blueprint, Response, request
 
 from modelkit import gojson
 from modelkit.errors import BlobNotFound, ModelNotFound
 from modelkit.model import Model
-from modelkit.model.description import describe
+from modelkit.model.description import describe, modelfile
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.errors import ApiError, NameErrors
 from modelkit.serve.api.models import NamedRequest
@@ -24,10 +25,11 @@ _ERRORS = NameErrors(400, "model is required")
 
 
 class ShowRequest(NamedRequest, kw_only=True):
-    """The body of /api/show; `system` replaces the model's own in the answer."""
+    """The body of /api/show; `system` and `options` replace the model's own in the answer."""
 
     verbose: bool = False
     system: str = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @blueprint.post("/api/show")
@@ -51,6 +53,8 @@ def _describe(model: Model, body: ShowRequest) -> dict[str, Any]:
     answer = describe(model, verbose=body.verbose)
     if body.system:
         answer["system"] = body.system
+    if body.options:
+        answer["modelfile"] = modelfile(model, body.options)
     requires = answer.pop("requires", None)
     modified = int(model.store.modified_at(model.name) * 1e9)
     answer["modified_at"] = timestamp(modified, local=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,13 +37,13 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 def only(reason: str) -> Expected:
     def fits(answer: Answer) -> bool:
         [line] = answer.lines
-        return line["response"] == "" and line["done_reason"] == reason
+        return (line["response"], line["done_reason"]) == ("", reason)
 
     return fits
 
 
 def has_no_context(answer: Answer) -> bool:
-    return answer.lines[-1]["done"] and "context" not in answer.lines[-1]
+    return answer.lines[-1]["done"] is True and "context" not in answer.lines[-1]
 
 
 def ask(status: int = 200, expected: Expected = None, model: str = "tiny", **body: object) -> Step:
@@ -170,7 +171,7 @@ def test_102_a_failure_has_its_status_until_something_was_said(
 
 
 def test_107_only_what_a_runner_was_loaded_with_starts_another(server: Server) -> None:
-    def runner(**body: object) -> int:
+    def runner(**body: Any) -> int:
         ask(**body).play(server)
         return next(entry.runner.pid for entry in server.scheduler._roster)
 

@@ -54,7 +54,7 @@ def is_named_plain(answer: Answer) -> bool:
 
 
 def has_projector(answer: Answer) -> bool:
-    return answer.json["projector_info"]["general.architecture"] == "clip"
+    return bool(answer.json["projector_info"]["general.architecture"] == "clip")
 
 
 def newest_first(answer: Answer) -> bool:

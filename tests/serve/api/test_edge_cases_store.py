@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def head(address: object, status: int) -> Step:
     return Step(f"HEAD /api/blobs/{address}", None, status, "")
 
 
-def built(name: str, data: bytes, **texts: object) -> Step:
+def built(name: str, data: bytes, **texts: Any) -> Step:
     return create(name, files={"test.gguf": digest(data)}, **texts)
 
 

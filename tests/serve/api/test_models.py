@@ -320,6 +320,14 @@ def test_show_takes_the_older_key_and_another_system_text(shared: Server) -> Non
     assert show(shared, "persona", system="Else")["system"] == "Else"
 
 
+def test_show_writes_other_options_into_the_modelfile_alone(shared: Server) -> None:
+    shown = show(shared, "tiny", options={"top_k": 7, "seed": 2})
+    assert "PARAMETER top_k 7\n" in shown["modelfile"]
+    assert "PARAMETER seed 2\n" in shown["modelfile"]
+    assert "PARAMETER temperature 0\n" in shown["modelfile"]
+    assert "top_k" not in shown["parameters"]
+
+
 def test_show_tells_copilot_the_name_it_asked_for(shared: Server) -> None:
     headers = {"User-Agent": "GitHubCopilotChat/1.0"}
     answer = shared.request("POST", "/api/show", {"model": "tiny"}, headers)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,26 @@ def test_a_stubs_texts_and_options_go_along(near: Server) -> None:
         {"model": "mario", "prompt": "Hi", "system": "Sir.", "_debug_render_only": True},
     )
     assert given.json["_debug_info"]["rendered_template"] == "Sir. Hi"
+
+
+def test_a_client_that_leaves_stops_the_answer_there(near: Server, upstream: Server) -> None:
+    def active() -> int:
+        runners = [entry.runner for entry in upstream.scheduler._roster]
+        return sum(upstream.call(runner.stats()).active for runner in runners)
+
+    endless = {"num_predict": 4000, "temperature": 1.2, "top_k": 0, "seed": 3, "num_ctx": 4096}
+    connection = near.connect()
+    body = {"model": "far", "prompt": "Why", "options": endless}
+    connection.request("POST", "/api/generate", json.dumps(body))
+    response = connection.getresponse()
+    assert response.readline()
+    assert active() == 1
+    response.close()
+    connection.close()
+    deadline = time.monotonic() + 20
+    while active():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_stub_loads_there_and_unloads_here(near: Server) -> None:
