@@ -1,5 +1,6 @@
 """modelkit build, and create, which is the same in Ollama's spelling"""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from modelkit.errors import NotFound, UsageError
 from modelkit.names import ModelName
 from modelkit.store import Store
 
+_STDIN = Path("-")
 file_option = click.option(
     "-f",
     "--file",
     type=click.Path(path_type=Path),
     default="Modelfile",
     show_default=True,
-    help="The Modelfile.",
+    help="The Modelfile; - reads it from standard input.",
 )
 quantize_option = click.option(
     "-q", "--quantize", metavar="TYPE", help="Quantize the weights: q4_k_m, q8_0, f16 …"
@@ -38,10 +40,12 @@ def build_(
     """Compile a Modelfile into the store: import, quantize, layers, manifest.
 
     FROM takes a Hugging Face folder, a GGUF file or the name of a model; paths are relative to
-    the Modelfile. The same input gives the same digest on every machine.
+    the Modelfile, or to the current folder when it comes from standard input (-f -). The same input
+    gives the same digest on every machine.
 
     \b
     Example: modelkit build -f Modelfile -t registry.example/team/llama:v1 -q q4_k_m --sign --push
+             echo FROM ./model | modelkit build -f - -t llama
     """
     model = ModelName.parse(name)
     if signed and names_server(ctx):
@@ -78,7 +82,8 @@ def _compile(ctx: click.Context, file: Path, name: ModelName, quantize: str | No
     from modelkit.compiler.recipe import Recipe
     from modelkit.modelfile import Modelfile
 
-    modelfile = Modelfile.parse(_read(file), filename=str(file))
+    filename = "standard input" if file == _STDIN else str(file)
+    modelfile = Modelfile.parse(_read(file), filename=filename)
     recipe = Recipe.from_modelfile(modelfile, file.parent)
     for warning in recipe.warnings:
         say(f"warning: {warning}")
@@ -88,7 +93,7 @@ def _compile(ctx: click.Context, file: Path, name: ModelName, quantize: str | No
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"no Modelfile at {file}", hint="name another with -f") from None
     except OSError as error:

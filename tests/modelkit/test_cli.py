@@ -1,5 +1,6 @@
 """The command line: help that teaches, data on stdout, errors in one line, exit codes."""
 
+import io
 import json
 import sys
 import time
@@ -95,6 +96,24 @@ def test_a_missing_modelfile_exits_with_3(
     line = modelkit.fails(3, "build", "-t", "x", "-f", tmp_path / "none")
     assert "no Modelfile at" in line
     assert "-f" in line
+
+
+@pytest.mark.parametrize("verb", [["build", "-t", "piped"], ["create", "piped"]])
+def test_a_modelfile_comes_from_standard_input(
+    modelkit: Modelkit, models: Store, gguf: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    monkeypatch.chdir(gguf.parent)
+    text = f"FROM ./{gguf.name}\nSYSTEM Größe\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode()), "ascii"))
+    assert modelkit(*verb, "-f", "-").code == 0
+    assert modelkit("show", "piped", "--system").out == "Größe"
+
+
+def test_mistakes_on_standard_input_are_pointed_at(
+    modelkit: Modelkit, models: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"FROM x\nFORM y\n")))
+    assert "standard input:2:1: " in modelkit.fails(1, "build", "-t", "x", "-f", "-")
 
 
 def test_prune_says_how_much_went(modelkit: Modelkit, models: Store) -> None:
