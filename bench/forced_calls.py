@@ -25,7 +25,7 @@ from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.store import Store
 
 _SHAPE = Shape(width=64, feed=128, layers=2, heads=4, kv_heads=2, vocabulary=1000)
-_STREAMS = 4
+_STREAMS = 8
 _TEXT = {"type": "string", "maxLength": 12}
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "book_table": {
@@ -41,7 +41,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "convert": {
         "type": "object",
         "properties": {
-            "amount": {"type": "number", "minimum": 0, "maximum": 100},
+            "amount": {"type": "integer", "minimum": 0, "maximum": 10000},
             "unit": {"$ref": "#/$defs/unit"},
             "note": {"anyOf": [_TEXT, {"type": "null"}]},
         },

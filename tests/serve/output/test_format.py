@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from modelkit.serve.output import AnswerFormat, answer_format
+from modelkit.serve.output.forms import DEEPSEEK, DEEPSEEK_R1, MISTRAL, XML, CallForm, call_form
 from modelkit.store import Store
 from tests.modelkit.models import LLAMA, make
 from tests.modelkit.templates.families import text
@@ -51,6 +52,43 @@ def test_tags_are_told_from_a_jinja_template(
 ) -> None:
     model = make(store, tmp_path, LLAMA | {"tokenizer.chat_template": jinja})
     assert answer_format(model, think=True, tools=["f"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("jinja", "form"),
+    [
+        ("{{ tools }}<tool_call>\n<function=", XML),
+        ("{{ tools }}[TOOL_CALLS]{{ name }}[ARGS]", MISTRAL),
+        ("{{ tools }}" + DEEPSEEK.opening + DEEPSEEK.middle + "' + tool['name']", DEEPSEEK),
+        (
+            "{{ tools }}" + DEEPSEEK.opening + r"'```json\n' + tool['function']['arguments']",
+            DEEPSEEK_R1,
+        ),
+        ("{{ tools }}", call_form("{", "")),
+    ],
+)
+def test_the_form_of_calls_is_told_from_a_template(
+    store: Store, tmp_path: Path, jinja: str, form: CallForm
+) -> None:
+    model = make(store, tmp_path, LLAMA | {"tokenizer.chat_template": jinja})
+    assert answer_format(model, think=False, tools=["f"]).form == form
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("qwen2.5", '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>'),
+        ("llama3.1", '{"name": "f", "parameters": {}}'),
+        ("mistral-tools", '[TOOL_CALLS] [{"name": "f", "arguments": {}}]'),
+    ],
+)
+def test_calls_are_spelt_as_a_go_template_does(
+    store: Store, tmp_path: Path, name: str, call: str
+) -> None:
+    model = make(store, tmp_path, LLAMA, template=text(f"{name}.gotmpl"))
+    form = answer_format(model, think=False, tools=["f"]).form
+    parts = (form.opening, form.before, "f", form.middle, "{}", form.after, form.closing)
+    assert "".join(parts) == call
 
 
 def test_a_template_only_for_tools_tells_their_tag(store: Store, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkit.serve.output.harmony import HarmonyParser
+from modelkit.serve.output.harmony import HarmonyParser, identifiers
 from tests.serve.output.pieces import Sorted, cut, cuts, sort
 
 PROMPT = "<|start|>user<|message|>Hi<|end|><|start|>assistant"
@@ -60,3 +60,26 @@ scraps = st.lists(
 @given(scraps, cuts)
 def test_any_cut_gives_the_same(text: str, places: list[int]) -> None:
     assert parse(*cut(text, places)) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["add", "$a_1"], ["add", "$a_1"]),
+        (
+            ["get weather", "get-weather", "get.weather"],
+            ["get_weather", "get_weather_2", "get_weather_3"],
+        ),
+        (["2nd", "añb", "a/b!", "!?"], ["_2nd", "añb", "ab", "unnamed"]),
+        (["browser.open", "browser.close", "python"], ["browser.open", "browser_close", "python"]),
+        (["a", "a"], ["a"]),
+    ],
+)
+def test_tools_are_known_as_identifiers(names: list[str], expected: list[str]) -> None:
+    assert list(identifiers(names).values()) == expected
+
+
+def test_a_call_has_the_name_of_the_request() -> None:
+    parser = HarmonyParser(PROMPT, ["get.weather", "get-weather"])
+    call = CALL.replace("add", "get_weather_2") + "{}"
+    assert sort(parser, [call]) == ("", "", [(0, "get-weather", {})])

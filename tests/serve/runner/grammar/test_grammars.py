@@ -147,6 +147,26 @@ def test_a_schema_inside_lark_is_as_strict_as_alone(grammars: Grammars, model: M
         grammars.start(Grammar("lark", 'start: %json {"not": {}}'))
 
 
+def test_special_tokens_in_lark_are_told_from_their_spelling(
+    grammars: Grammars, model: Model
+) -> None:
+    special = Grammar("lark", 'start: %special "a<|start_header_id|>\\n" "b" %special ""')
+    spelt = Grammar("lark", 'start: "a<|start_header_id|>\\n" "b"')
+    (token,) = model.tokenize("<|start_header_id|>", add_special=False, parse_special=True)
+    a, b = (model.tokenize(x, add_special=False, parse_special=False) for x in ("a", "\nb"))
+    assert grammars.start(special).allows([*a, token, *b, model.eos]) == len(a) + len(b) + 2
+    assert not accepts(grammars.start(special), model, "a<|start_header_id|>\nb")
+    assert accepts(grammars.start(spelt), model, "a<|start_header_id|>\nb")
+    with pytest.raises(UsageError, match="cannot be read"):
+        grammars.start(Grammar("lark", "start: %special a"))
+
+
+def test_a_schema_inside_lark_may_say_where_it_is_from(grammars: Grammars) -> None:
+    source = 'start: %json {"not": {}, "x-where": "the second tool"}'
+    with pytest.raises(UsageError, match=r'"not" at # .*, in the second tool$'):
+        grammars.start(Grammar("lark", source))
+
+
 def test_an_integer_cannot_go_on_for_ever(grammars: Grammars, model: Model) -> None:
     longest = str(2**53 - 1)
     source = json.dumps({"type": ["integer", "null"], "minimum": -3})
