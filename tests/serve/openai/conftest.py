@@ -37,6 +37,8 @@ def models(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, minilm: P
     add_model(store, "user/minilm", minilm)
     add_script(store, folder, "agent", {"<ask>": CALLS, "<answer>": ["It is", " sunny."]}, AGENT)
     add_script(store, folder, "thinker", {"<loud>": LOUD, "<quiet>": ["Four", ", I say."]}, THINKER)
+    swift = ["<think>", "Hm.</think>Well", "."]
+    add_script(store, folder, "swift", {"<loud>": swift}, THINKER)
     return store
 
 

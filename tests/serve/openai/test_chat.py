@@ -22,6 +22,7 @@ def post(server: Server, **body: Any) -> Answer:
 def events(answer: Answer) -> list[Any]:
     """The data of a stream's events; `[DONE]` as text."""
     assert answer.headers["content-type"] == "text/event-stream"
+    assert answer.headers["cache-control"] == "no-cache"
     frames = answer.body.decode().split("\n\n")
     assert frames.pop() == ""
     assert all(frame.startswith("data: ") for frame in frames)

@@ -13,7 +13,7 @@ from modelkit.serve.openai.completions import TextBody
 from modelkit.serve.openai.embeddings import EmbeddingBody
 from tests.serve.api.harness import Server
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1},
     "/v1/completions": {"prompt": "Hi", "max_tokens": 1},
     "/v1/embeddings": {"model": "user/minilm", "input": "Hi"},
@@ -165,6 +165,11 @@ def test_a_model_must_be_named_and_must_be_there(server: Server, path: str) -> N
         assert answer.status == status, answer.body
         kind = {400: "invalid_request_error", 404: "not_found_error"}[status]
         assert answer.json["error"]["type"] == kind
+
+
+def test_a_conversation_must_have_a_message(server: Server) -> None:
+    answer = server.post(CHAT, {"model": "tiny"})
+    assert (answer.status, answer.json["error"]["message"]) == (400, "[] is too short - 'messages'")
 
 
 def test_an_error_before_a_stream_is_an_ordinary_error(server: Server) -> None:

@@ -141,7 +141,12 @@ def test_the_wrong_field_is_named(message: dict[str, Any], field: str) -> None:
 
 
 def test_an_answers_own_fields_may_come_back() -> None:
-    answer = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
+    answer: dict[str, Any] = {
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+    }
     assert one(role="assistant", content="x", **answer).content == "x"
 
 

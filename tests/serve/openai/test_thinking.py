@@ -52,6 +52,18 @@ def test_a_stream_has_thoughts_first(server: Server) -> None:
     ]
 
 
+def test_a_piece_of_both_is_two_chunks(server: Server) -> None:
+    found = events(post(server, model="swift", stream=True, logprobs=True))[:-1]
+    choices = [chunk["choices"][0] for chunk in found if chunk["choices"][0]["delta"]]
+    at = next(i for i, choice in enumerate(choices) if "reasoning" in choice["delta"])
+    first, second = choices[at : at + 2]
+    assert first["delta"].pop("role", "assistant") == "assistant"
+    assert first["delta"] == {"reasoning": "Hm."}
+    assert second["delta"] == {"content": "Well"}
+    assert ("logprobs" in first, "logprobs" in second) == (True, False)
+    assert len({chunk["created"] for chunk in found}) == 1
+
+
 def test_thoughts_may_come_back(server: Server) -> None:
     earlier = {"role": "assistant", "content": "Hm.", "reasoning": "First thoughts."}
     answer = post(server, messages=[*USER, earlier, *USER], _debug_render_only=True).json

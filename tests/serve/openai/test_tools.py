@@ -86,6 +86,12 @@ def test_an_agent_gets_to_its_answer(client: openai.OpenAI) -> None:
     assert last.choices[0].finish_reason == "stop"
 
 
+def test_the_limit_is_the_reason_after_calls_too(server: Server) -> None:
+    [choice] = post(server, max_tokens=7).json["choices"]
+    assert [call["function"]["name"] for call in choice["message"]["tool_calls"]] == ["get_weather"]
+    assert choice["finish_reason"] == "length"
+
+
 def test_the_prompt_names_the_tool_that_answered(server: Server) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     messages = [
