@@ -113,7 +113,7 @@ class ChatAnswer:
     def _take(self, index: int, part: Delta | Done) -> None:
         self._choices[index].take(part)
         if isinstance(part, Done):
-            self._usage.add(part.finished, prompt=index == 0)
+            self._usage.add(part.whole, prompt=index == 0)
 
     def _head(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
