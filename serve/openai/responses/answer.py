@@ -95,7 +95,7 @@ class ResponseAnswer:
     async def _taken(self, part: Delta | Done) -> Iterator[Event]:
         if isinstance(part, Delta):
             return self._output.take(part.output, part.logprobs)
-        usage = _usage(part.finished, await self._count(self._output.thoughts))
+        usage = _usage(part.whole, await self._count(self._output.thoughts))
         cut = part.finished.reason == "length"
         status = "incomplete" if cut else "completed"
         events = list(self._output.finish(status))

@@ -34,7 +34,7 @@ class Turn(msgspec.Struct):
 
 
 class _Kept(NamedTuple):
-    """A turn as JSON, and the ids of its own items."""
+    """A turn as JSON, and the ids of its output."""
 
     data: bytes
     items: list[str]
@@ -60,7 +60,7 @@ class ResponseStore:
             return False
         name: str = turn.response["id"]
         self.delete(name)
-        names = [item["id"] for item in _own(turn)]
+        names = [item["id"] for item in turn.response["output"]]
         self._turns[name] = _Kept(data, names)
         self._bytes += len(data)
         self._items.update(dict.fromkeys(names, name))
@@ -83,19 +83,17 @@ class ResponseStore:
             return False
         self._bytes -= len(kept.data)
         for item in kept.items:
-            # A later turn may have been sent the same item again.
-            if self._items.get(item) == name:
-                del self._items[item]
+            del self._items[item]
         return True
 
     def item(self, name: str) -> Item | None:
-        """An item of a turn's own input or output, by its id."""
+        """An item that the model made, by its id.
+
+        Others are not found: their ids are the clients' own, and so could be another client's.
+        """
         turn = self.get(self._items.get(name, ""))
-        return next((item for item in _own(turn) if item["id"] == name), None) if turn else None
-
-
-def _own(turn: Turn) -> list[Item]:
-    return [*turn.input, *turn.response["output"]]
+        output = turn.response["output"] if turn else []
+        return next((item for item in output if item["id"] == name), None)
 
 
 def response_store() -> ResponseStore:

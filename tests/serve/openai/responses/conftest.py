@@ -39,6 +39,10 @@ def responses_server(
     add_script(store, folder, "agent", SCRIPTS, TEMPLATE)
     add_model(store, "tiny", tiny_llama, parameters={"seed": 1})
     with running(store) as server:
+        with pytest.MonkeyPatch.context() as environment:
+            # Read when the first response is looked for.
+            environment.setenv("MODELKIT_RESPONSES_MEMORY", "1MiB")
+            assert server.request("GET", "/v1/responses/none").status == 404
         yield server
 
 

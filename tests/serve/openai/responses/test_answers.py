@@ -182,6 +182,15 @@ def test_calls_are_items_behind_the_text_before_them(server: Server) -> None:
     assert (delta["item_id"], delta["output_index"]) == (first["id"], 1)
 
 
+def test_a_call_can_be_demanded(client: openai.OpenAI) -> None:
+    choice: Any = {"type": "function", "name": "add"}
+    response = ask(client, "<hello>", tools=TOOLS, tool_choice=choice, parallel_tool_calls=False)
+    [call] = response.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    assert (call.name, response.tool_choice.to_dict()) == ("add", choice)  # type: ignore[union-attr]
+    assert ask(client, "<hello>", tools=TOOLS, tool_choice="none").output_text == "Hello there!"
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_an_agent_gets_to_an_answer(client: openai.OpenAI, kept: bool) -> None:
     response = ask(client, "<weather>", tools=TOOLS, store=kept)

@@ -75,7 +75,7 @@ def test_a_response_is_not_kept_when_the_client_says_so(client: openai.OpenAI) -
 def test_a_response_that_is_too_large_says_that_it_is_not_kept(
     server: Server, client: openai.OpenAI
 ) -> None:
-    body = {"model": "agent", "input": "<hello>", "metadata": {"a": "x" * (129 << 20)}}
+    body = {"model": "agent", "input": "<hello>", "metadata": {"a": "x" * (1 << 20)}}
     line = server.post("/v1/responses", body).json
     assert line["store"] is False
     with pytest.raises(openai.NotFoundError):

@@ -51,25 +51,20 @@ def test_a_store_for_nothing_keeps_nothing() -> None:
     assert not ResponseStore(most_bytes=0).add(turn("a"))
 
 
-def test_items_are_found_as_long_as_their_turn() -> None:
+def test_what_the_model_made_is_found_as_long_as_its_turn() -> None:
     store = ResponseStore(most=1)
-    store.add(turn("a", "x"))
-    assert store.item("msg_a") == {"id": "msg_a", "text": "x"}
+    store.add(turn("a"))
     assert store.item("out_a") == {"id": "out_a"}
     store.add(turn("b"))
-    assert store.item("msg_a") is None
+    assert store.item("out_a") is None
     assert store.item("out_b") == {"id": "out_b"}
 
 
-def test_an_item_sent_again_outlives_its_first_turn() -> None:
+def test_what_a_client_sent_is_for_no_other_client() -> None:
     store = ResponseStore()
-    store.add(turn("a"))
-    again = turn("b")
-    again.input = turn("a").input
-    store.add(again)
-    assert store.delete("a")
-    assert store.item("msg_a") == {"id": "msg_a", "text": ""}
-    assert store.item("out_a") is None
+    store.add(turn("a", earlier=1))
+    assert store.item("msg_a") is None
+    assert store.item("old_0") is None
 
 
 def test_a_turn_is_deleted_once() -> None:
@@ -91,4 +86,4 @@ def test_the_limits_hold_whatever_is_kept(numbers: list[int]) -> None:
         assert sum(store.get(other) is not None for other in "abcdef") <= 3
     for name in "abcdef":
         store.delete(name)
-    assert all(store.item(f"msg_{name}") is None for name in "abcdef")
+    assert all(store.item(f"out_{name}") is None for name in "abcdef")
