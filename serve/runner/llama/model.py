@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import llama_cpp.llama_cpp as api
 
 from modelkit.errors import EngineError, UsageError
+from modelkit.serve.runner.llama.advice import advised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class Model:
         self._pointer = api.llama_model_load_from_file(os.fsencode(path), params)
         del callback
         if not self._pointer:
-            raise EngineError(f"llama.cpp cannot load {path}: {log.reason()}")
+            raise EngineError(f"llama.cpp cannot load {path}: {advised(log.reason())}")
         self._vocab = api.llama_model_get_vocab(self._pointer)
         self.n_vocab: int = api.llama_vocab_n_tokens(self._vocab)
         self.n_ctx_train: int = api.llama_model_n_ctx_train(self._pointer)
