@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -135,6 +136,9 @@ async def _end(
     leaving.told()
     await asyncio.sleep(leaving.delay)
     stop.set()
+    # Closing alone would leave the event loop's copy listening, with nobody to accept.
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     if leaving.drain is not None:
         await asyncio.sleep(min(leaving.drain, LONGEST_DRAIN))
