@@ -99,7 +99,7 @@ def _body(turn: int, model: str) -> dict[str, Any]:
         "tool_choice": {"type": "function", "function": {"name": name}} if turn % 2 else "required",
         "parallel_tool_calls": turn % 4 < 2,
         "stream": False,
-        "options": {"temperature": 1.5, "seed": turn, "num_ctx": 8192},
+        "options": {"temperature": 1.5, "seed": turn, "num_ctx": 8192, "num_predict": 4000},
     }
 
 
@@ -137,7 +137,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         valid, calls = asyncio.run(count(_models(Path(folder)), tries))
     print(f"{valid} of {tries} forced answers are whole and valid, with {calls} calls")
-    return valid < tries
+    return int(valid < tries)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,12 @@ class ChatRequest(inference.InferenceRequest, kw_only=True):
     def _tool_choice(self) -> ToolChoice:
         """As on /v1: a word, or the tool that must be called; raises ApiError 400."""
         match self.tool_choice:
-            case None | "":
+            case None | "" | "auto":
                 return "auto"
-            case "auto" | "none" | "required" as word:
-                return word
+            case "none":
+                return "none"
+            case "required":
+                return "required"
             case {"type": "function", "function": {"name": str(name)}}:
                 return Named(name)
         raise ApiError(400, "tool_choice must be auto, none, required, or name a function")
