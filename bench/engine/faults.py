@@ -1,9 +1,12 @@
-"""Does the server survive? Killed runners, clients that leave, and hours of mixed load.
+"""Does the server survive? Killed runners, clients that leave, a model that makes llama.cpp abort,
+and hours of mixed load.
 
-Usage: python -m bench.engine.faults [--kills 200] [--streams 16] [--leaves 100] [--soak MINUTES]
+Usage: python -m bench.engine.faults [--kills 200] [--streams 16] [--leaves 100] [--aborts 3]
+                                     [--soak MINUTES]
 
 Prints what happened and exits with 1 when a stream had no proper end within two seconds of a kill,
-the next request failed, a slot stayed taken, or memory, descriptors or latency grew.
+the next request failed, a slot stayed taken, an abort was no 500 with its reason, or memory,
+descriptors or latency grew.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import time
 from collections.abc import Iterator
 
 from bench.engine.client import Answer, post
-from bench.engine.models import FOLDER, minilm, synthetic
+from bench.engine.models import FOLDER, hostile, minilm, synthetic
 from bench.engine.server import Server, free_port
 from bench.engine.soak import soak
 
@@ -95,12 +98,30 @@ async def leave(server: Server, times: int) -> list[str]:
     return ["a slot stayed taken"] if max(waits) > _SLOT_LIMIT else []
 
 
+async def abort(server: Server, times: int) -> list[str]:
+    """Load a model that makes llama.cpp abort beside one that answers all the while."""
+    name = hostile().name
+    wrong: list[str] = []
+    for turn in range(times):
+        stream = asyncio.create_task(generate(server, 200))
+        try:
+            await post(server.port, "/api/generate", {"model": name, "prompt": _PROMPT})
+            wrong.append(f"abort {turn}: it answered")
+        except RuntimeError as error:
+            if not (" 500 " in str(error) and "SIGABRT" in str(error)):
+                wrong.append(f"abort {turn}: {error}")
+        await stream
+    print(f"{times} models made llama.cpp abort: {len(wrong)} wrong answers")
+    return wrong
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--streams", type=int, default=16)
     parser.add_argument("--leaves", type=int, default=100)
+    parser.add_argument("--aborts", type=int, default=3)
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
     options = parser.parse_args()
     models = (synthetic("q8_0").name, minilm().name)
@@ -111,6 +132,9 @@ def main() -> int:
     if options.leaves:
         with started(MODELKIT_NUM_PARALLEL="1") as server:
             wrong += asyncio.run(leave(server, options.leaves))
+    if options.aborts:
+        with started() as server:
+            wrong += asyncio.run(abort(server, options.aborts))
     if options.soak:
         with started() as server:
             wrong += asyncio.run(soak(server, *models, minutes=options.soak))

@@ -14,6 +14,8 @@ from modelkit.model import Model
 FOLDER = Path(".cache/bench-engine").absolute()
 TINYCHAT = Path("fixtures/tinychat").absolute()
 SYNTHETIC = Shape(width=768, feed=2048, layers=12, heads=12, kv_heads=4, vocabulary=32_000)
+# llama.cpp ends its process over more experts than it has room for.
+HOSTILE = Shape(width=64, feed=128, layers=2, heads=4, kv_heads=4, vocabulary=400, experts=100_000)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ def synthetic(quantization: str) -> BenchModel:
         write_model(source, SYNTHETIC)
     modelfile = _modelfile("synthetic", source)
     return _build(f"synthetic-{quantization}", modelfile, "-q", quantization)
+
+
+def hostile() -> BenchModel:
+    """A model whose file makes llama.cpp abort."""
+    source = FOLDER / "hostile.gguf"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_model(source, HOSTILE)
+    return _build("hostile", _modelfile("hostile", source))
 
 
 def tinychat() -> BenchModel:

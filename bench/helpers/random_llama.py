@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a llama; `context` is tokens."""
+    """The sizes of a llama; `context` is tokens; `experts` are claimed, and have no weights."""
 
     width: int
     feed: int
@@ -24,6 +24,7 @@ class Shape:
     kv_heads: int
     vocabulary: int
     context: int = 8192
+    experts: int = 0
 
 
 def write_model(path: Path, shape: Shape) -> Path:
@@ -42,6 +43,8 @@ def write_model(path: Path, shape: Shape) -> Path:
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
     writer.add_layer_norm_rms_eps(1e-5)
+    if shape.experts:
+        writer.add_expert_count(shape.experts)
     _add_vocabulary(writer, shape.vocabulary)
     random = np.random.default_rng(0)
 
