@@ -2,7 +2,7 @@
 
 Usage: python -m bench.forced_calls [--tries 500]
 
-Every other try names the tool, half of them may have several calls, and the models write these in
+Every other try names the tool, one in 25 may have several calls, and the models write these in
 four forms. Exits with 1 when an answer is anything else than calls of the offered tools, valid by
 the jsonschema package.
 """
@@ -97,7 +97,7 @@ def _body(turn: int, model: str) -> dict[str, Any]:
         "messages": [{"role": "user", "content": f"Try {turn}"}],
         "tools": _TOOLS,
         "tool_choice": {"type": "function", "function": {"name": name}} if turn % 2 else "required",
-        "parallel_tool_calls": turn % 4 < 2,
+        "parallel_tool_calls": turn % 50 < 2,
         "stream": False,
         "options": {"temperature": 1.5, "seed": turn, "num_ctx": 8192, "num_predict": 4000},
     }
