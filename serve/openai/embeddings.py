@@ -9,11 +9,9 @@ from quart import Response
 
 from modelkit.serve.api.embed import unit_vectors
 from modelkit.serve.api.errors import NameErrors
-from modelkit.serve.api.names import find
-from modelkit.serve.api.options import Options
+from modelkit.serve.api.pooled import pooled_loading
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.loading import Loading
 from modelkit.serve.openai.body import ModelBody
 from modelkit.serve.openai.errors import FieldError, openai_blueprint
 from modelkit.serve.openai.reader import read
@@ -67,7 +65,7 @@ async def embeddings() -> Response:
     """Embed one or many texts."""
     body = await read(EmbeddingBody)
     inputs, length, packed = body.inputs(), body.length(), body.in_base64()
-    loading = await _loading(body)
+    loading = await pooled_loading(body.name, _NAMES, body.options, body.seconds_to_live())
     async with loading.lease(state().scheduler) as runner:
         result = await runner.embed(inputs, truncate=bool(body.truncate))
     vectors = await asyncio.to_thread(unit_vectors, result.vectors, length)
@@ -77,15 +75,6 @@ async def embeddings() -> Response:
     ]
     usage = {"prompt_tokens": result.prompt_tokens, "total_tokens": result.prompt_tokens}
     return json_response({"object": "list", "data": data, "model": body.name, "usage": usage})
-
-
-async def _loading(body: EmbeddingBody) -> Loading:
-    keep_alive = body.seconds_to_live()
-    model = await asyncio.to_thread(find, state().store, body.name, _NAMES)
-    options = Options.merge(model, body.options)
-    options.report_ignored()
-    load = options.load_options(model, state().load_options, None)
-    return Loading(model, load, keep_alive, own_adapters=True)
 
 
 def _packed(vector: list[float]) -> str:
