@@ -110,7 +110,8 @@ async def abort(server: Server, times: int) -> list[str]:
         except RuntimeError as error:
             if not (" 500 " in str(error) and "SIGABRT" in str(error)):
                 wrong.append(f"abort {turn}: {error}")
-        await stream
+        how, _ = await outcome(stream)
+        wrong += [] if how == "text" else [f"abort {turn}: the stream beside it: {how}"]
     print(f"{times} models made llama.cpp abort: {len(wrong)} wrong answers")
     return wrong
 
