@@ -4,6 +4,7 @@ import logging
 import secrets
 
 from quart import Blueprint, Response, g
+from werkzeug.exceptions import HTTPException
 
 from modelkit.errors import ModelkitError
 from modelkit.serve.api.errors import body_of, status_of
@@ -33,11 +34,14 @@ def request_id() -> str:
 def envelope(error: Exception, request_id: str) -> dict[str, object]:
     """`{"type": "error", "error": {"type", "message", "hint"?}, "request_id"}`.
 
-    What is no ModelkitError is a defect of ours: it is logged, and the client learns no more.
+    What is neither a ModelkitError nor HTTP's is a defect of ours: it is logged, and the client
+    learns no more.
     """
-    status, body = 500, INTERNAL_ERROR
+    status, body = _status(error), INTERNAL_ERROR
     if isinstance(error, ModelkitError):
-        status, body = status_of(error), body_of(error)
+        body = body_of(error)
+    elif isinstance(error, HTTPException):
+        body = {"error": error.description or error.name}
     else:
         _log.error("%s failed", request_id, exc_info=error)
     message, *hint = body.values()
@@ -52,10 +56,15 @@ def handle_errors(blueprint: Blueprint) -> None:
 
     @blueprint.errorhandler(Exception)
     async def failed(error: Exception) -> Response:
-        status = status_of(error) if isinstance(error, ModelkitError) else 500
-        return json_response(envelope(error, request_id()), status)
+        return json_response(envelope(error, request_id()), _status(error))
 
     @blueprint.after_request
     async def name(response: Response) -> Response:
         response.headers["request-id"] = request_id()
         return response
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, HTTPException):
+        return error.code or 500
+    return status_of(error) if isinstance(error, ModelkitError) else 500
