@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from modelkit.asgi.body import BoundedBody, BoundedConnection, BoundedRequest
 from modelkit.errors import ModelkitError
-from modelkit.serve import anthropic
+from modelkit.serve import anthropic, openapi
 from modelkit.serve.api import (
     account,
     blobs,
@@ -71,6 +71,7 @@ _GROUPS = (
     openai_models,
     anthropic,
     responses,
+    openapi,
 )
 
 
