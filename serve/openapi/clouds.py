@@ -5,9 +5,11 @@ from typing import Any, Literal
 import msgspec
 
 from modelkit.serve.anthropic.request import CountRequest, MessagesRequest
+from modelkit.serve.anthropic.tools import Tool
 from modelkit.serve.openai.chat import ChatBody
 from modelkit.serve.openai.completions import TextBody
 from modelkit.serve.openai.embeddings import EmbeddingBody
+from modelkit.serve.openai.messages import ChatMessage
 from modelkit.serve.openai.responses.body import ResponseBody
 from modelkit.serve.openapi.operation import MODEL, SSE, Operation
 
@@ -200,6 +202,7 @@ def _anthropic(rule: str, **more: Any) -> Operation:
     return Operation("POST", rule, "anthropic", failures=MODEL, stream_media=SSE, **more)
 
 
+_TOOLS = {"tools": list[Tool] | None}
 _KEPT = (400, 404, 500)
 _PAGE = (("order", Literal["asc", "desc"]), ("limit", int), ("after", str))
 
@@ -209,23 +212,68 @@ OPERATIONS = (
         "/v1/chat/completions",
         MODEL,
         body=ChatBody,
+        required=("model", "messages"),
+        parts={"messages": list[ChatMessage]},
         answer=ChatCompletion,
         line=ChatCompletionChunk,
     ),
     _openai(
-        "POST", "/v1/completions", MODEL, body=TextBody, answer=TextCompletion, line=TextCompletion
+        "POST",
+        "/v1/completions",
+        MODEL,
+        body=TextBody,
+        required=("model",),
+        parts={"prompt": str | list[str | int | list[int]] | None},
+        answer=TextCompletion,
+        line=TextCompletion,
     ),
-    _openai("POST", "/v1/embeddings", MODEL, body=EmbeddingBody, answer=EmbeddingList),
+    _openai(
+        "POST",
+        "/v1/embeddings",
+        MODEL,
+        body=EmbeddingBody,
+        required=("model", "input"),
+        parts={"input": str | list[str]},
+        answer=EmbeddingList,
+    ),
     _openai("GET", "/v1/models", answer=ModelList),
     _openai("GET", "/v1/models/<path:model>", (400, 404, 500), answer=ModelLine),
     _openai(
-        "POST", "/v1/responses", MODEL, body=ResponseBody, answer=ResponseLine, line=ResponseEvent
+        "POST",
+        "/v1/responses",
+        MODEL,
+        body=ResponseBody,
+        required=("model",),
+        parts={"input": str | list[dict[str, Any]] | None},
+        answer=ResponseLine,
+        line=ResponseEvent,
     ),
-    _openai("POST", "/v1/responses/input_tokens", MODEL, body=ResponseBody, answer=ResponseTokens),
+    _openai(
+        "POST",
+        "/v1/responses/input_tokens",
+        MODEL,
+        body=ResponseBody,
+        required=("model",),
+        parts={"input": str | list[dict[str, Any]] | None},
+        answer=ResponseTokens,
+    ),
     _openai("GET", "/v1/responses/<name>", _KEPT, answer=ResponseLine, query=(("stream", bool),)),
     _openai("DELETE", "/v1/responses/<name>", _KEPT, answer=Deleted),
     _openai("POST", "/v1/responses/<name>/cancel", _KEPT, successes=()),
     _openai("GET", "/v1/responses/<name>/input_items", _KEPT, answer=ItemPage, query=_PAGE),
-    _anthropic("/v1/messages", body=MessagesRequest, answer=MessageLine, line=MessageEvent),
-    _anthropic("/v1/messages/count_tokens", body=CountRequest, answer=TokenCount),
+    _anthropic(
+        "/v1/messages",
+        body=MessagesRequest,
+        required=("model", "messages", "max_tokens"),
+        parts=_TOOLS,
+        answer=MessageLine,
+        line=MessageEvent,
+    ),
+    _anthropic(
+        "/v1/messages/count_tokens",
+        body=CountRequest,
+        required=("model", "messages"),
+        parts=_TOOLS,
+        answer=TokenCount,
+    ),
 )

@@ -36,6 +36,8 @@ def document(app: Quart) -> Json:
         kinds, ref_template="#/components/schemas/{name}"
     )
     schema_of = dict(zip(kinds, schemas, strict=True))
+    for each in OPERATIONS:
+        _sharpen(each, components, schema_of)
     paths: dict[str, Json] = {}
     for verb, rule, summary in routes(app):
         entry = _operation(known[verb, rule], summary, schema_of)
@@ -78,6 +80,18 @@ def _operation(operation: Operation, summary: str, schema_of: dict[Any, Json]) -
     if operation.body is not None:
         entry["requestBody"] = _body(operation, schema_of)
     return entry
+
+
+def _sharpen(operation: Operation, components: Json, schema_of: dict[Any, Json]) -> None:
+    """Say of a body what its type leaves to the endpoint."""
+    if not operation.required and not operation.parts:
+        return
+    component = components[schema_of[operation.body]["$ref"].rpartition("/")[2]]
+    component["required"] = sorted({*component["required"], *operation.required})
+    for name, kind in operation.parts.items():
+        component["properties"][name] = schema_of[kind]
+    for name in operation.required:
+        component["properties"][name].pop("default", None)
 
 
 def _identifier(verb: str, path: str) -> str:

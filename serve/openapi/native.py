@@ -173,6 +173,7 @@ def _native(verb: str, rule: str, failures: tuple[int, ...] = (500,), **more: An
 
 
 _TRANSFER: dict[str, Any] = {"answer": Success, "line": Step}
+_NAMED = ("model",)
 _STORE = (*BODY, 404)
 # What another server answers to what is passed on to it; its own failures keep their status.
 _CLOUD = (*BODY, 401, 403, 404, 429, 502, 503)
@@ -183,19 +184,44 @@ OPERATIONS = (
         "/api/generate",
         MODEL,
         body=GenerateRequest,
+        required=_NAMED,
         answer=GenerateResponse,
         line=GenerateResponse,
     ),
-    _native("POST", "/api/chat", MODEL, body=ChatRequest, answer=ChatResponse, line=ChatResponse),
-    _native("POST", "/api/embed", MODEL, body=EmbedRequest, answer=EmbedResponse),
-    _native("POST", "/api/embeddings", MODEL, body=EmbeddingRequest, answer=Vector),
-    _native("POST", "/api/rerank", MODEL, body=RerankRequest, answer=RerankResponse),
-    _native("POST", "/v1/rerank", MODEL, body=RerankRequest, answer=RerankResponse),
+    _native(
+        "POST",
+        "/api/chat",
+        MODEL,
+        body=ChatRequest,
+        required=_NAMED,
+        answer=ChatResponse,
+        line=ChatResponse,
+    ),
+    _native("POST", "/api/embed", MODEL, body=EmbedRequest, required=_NAMED, answer=EmbedResponse),
+    _native(
+        "POST", "/api/embeddings", MODEL, body=EmbeddingRequest, required=_NAMED, answer=Vector
+    ),
+    _native(
+        "POST",
+        "/api/rerank",
+        MODEL,
+        body=RerankRequest,
+        required=(*_NAMED, "query", "documents"),
+        answer=RerankResponse,
+    ),
+    _native(
+        "POST",
+        "/v1/rerank",
+        MODEL,
+        body=RerankRequest,
+        required=(*_NAMED, "query", "documents"),
+        answer=RerankResponse,
+    ),
     _native("GET", "/api/tags", answer=Tags),
     _native("HEAD", "/api/tags"),
     _native("GET", "/api/ps", answer=Processes),
     _native("POST", "/api/show", _STORE, body=ShowRequest, answer=Shown),
-    _native("POST", "/api/copy", _STORE, body=CopyRequest),
+    _native("POST", "/api/copy", _STORE, body=CopyRequest, required=("source", "destination")),
     _native("DELETE", "/api/delete", _STORE, body=NamedRequest),
     _native("POST", "/api/create", (*_STORE, 403, 501), body=CreateRequest, **_TRANSFER),
     _native("POST", "/api/pull", (*_STORE, 401, 403), body=TransferRequest, **_TRANSFER),

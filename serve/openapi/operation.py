@@ -1,6 +1,7 @@
 """What the document says of one route beside what the route says itself."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modelkit.serve.openapi.failures import AnthropicFailure, Failure, OpenaiFailure
@@ -30,6 +31,8 @@ class Operation:
 
     `answer` None is an answer without a body. `line` is what a stream consists of: the type of
     each line in NDJSON, or in server-sent events, where a frame's data is that type in JSON.
+    `required` are fields of the body that its type lets be absent, so that the endpoint can say
+    what is missing in its API's words; `parts` the types of fields that are read in a second step.
     """
 
     verb: str
@@ -44,9 +47,12 @@ class Operation:
     answer_media: tuple[str, ...] = (JSON,)
     stream_media: str = NDJSON
     query: tuple[tuple[str, Any], ...] = ()
+    required: tuple[str, ...] = ()
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def types(self) -> tuple[Any, ...]:
         """Every type that the operation needs a schema of."""
         given = (self.body, self.answer, self.line, FAILURES[self.api])
-        return (*(kind for kind in given if kind is not None), *(kind for _, kind in self.query))
+        asked = (kind for _, kind in self.query)
+        return (*(kind for kind in given if kind is not None), *asked, *self.parts.values())
