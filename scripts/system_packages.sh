@@ -10,6 +10,8 @@ need skopeo skopeo
 need openssl openssl
 need ssh-keygen openssh-client
 need g++ g++
+need node nodejs
+need npm npm
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

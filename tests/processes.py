@@ -1,7 +1,16 @@
-"""The processes that modelkit starts, seen from the test that started them."""
+"""The processes of modelkit, seen from the test that started them."""
 
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+LISTENING = re.compile(r"^Listening on (http\S+)$", re.MULTILINE)
 
 
 def children(module: str) -> list[int]:
@@ -15,3 +24,24 @@ def children(module: str) -> list[int]:
         if module in arguments:
             found.append(int(pid))
     return found
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[str]:
+    """The address of a modelkit server on a free port, which logs to `folder`."""
+    log = folder / f"server-{time.monotonic_ns()}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modelkit", *arguments],
+            stdout=output,
+            stderr=output,
+            env=os.environ | environment,
+        )
+    try:
+        while (found := LISTENING.search(log.read_text())) is None:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield found[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
