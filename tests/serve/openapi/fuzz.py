@@ -57,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=20_000, help="about how many")
     parser.add_argument("--seconds", type=int, default=0, help="end after this time")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds for one answer")
+    parser.add_argument("--mode", default="all", help="positive, negative or all requests")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="regular expression for paths")
     return parser.parse_args()
@@ -80,6 +81,7 @@ def _run(server: Server, folder: Path, arguments: argparse.Namespace) -> int:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", str(schema), "--url", server.url),
         *("--checks", ",".join(_CHECKS), "--workers", "1", "--seed", str(arguments.seed)),
+        *("--mode", arguments.mode),
         *("--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-shrink"),
         *("--max-examples", str(-(-arguments.requests // operations))),
         *("--request-timeout", str(arguments.patience), "--suppress-health-check", "all"),
