@@ -143,6 +143,15 @@ def _content(operation: Operation, schema_of: dict[Any, Json]) -> Json:
         return content
     line = schema_of[operation.line]
     if operation.stream_media == SSE:
-        # OpenAPI 3.1 has no words for events: the schema of their data stands beside the text's.
-        line = {"type": "string", "contentMediaType": JSON, "contentSchema": line}
+        line = _event(line)
     return {**content, operation.stream_media: {"schema": line}}
+
+
+def _event(data: Json) -> Json:
+    """One event: OpenAPI 3.1 has no words for streams, and 3.2 describes each event like this."""
+    coded = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+    return {
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "data": coded},
+        "required": ["data"],
+    }
