@@ -18,6 +18,7 @@ from tests.serve.scripted import add_script
 TINYCHAT = FIXTURES / "tinychat"
 # After a question the agent calls a tool, after a tool's result it tells the weather.
 AGENT = """{{ range .Tools }}{{ .Function.Name }} {{ end }}{{ range .Messages }}
+{{- if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}
 {{- if .ToolCalls }}<tool_call>{{ range .ToolCalls }}{"name": "{{ .Function.Name }}", "arguments": \
 {{ .Function.Arguments }}}{{ end }}</tool_call>
 {{- else if eq .Role "tool" }}{{ .Content }}<told>{{ else }}{{ .Content }}<asked>{{ end }}
