@@ -1,4 +1,4 @@
-"""One `modelkit serve` for all clients: tinychat, all-MiniLM, a scripted agent, an endless talker."""
+"""One `modelkit serve` for all clients: tinychat, all-MiniLM, a scripted agent, endless talk."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def clients_store(
 
 @pytest.fixture(scope="session")
 def url(clients_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The server answers one request of a model at a time, so that a second shows the first's end."""
+    """A model answers one request at a time, so that a second answer shows the first's end."""
     settings = {"MODELKIT_MODELS": str(clients_store.root), "MODELKIT_NUM_PARALLEL": "1"}
     folder = tmp_path_factory.mktemp("log")
     with serving(folder, "serve", "--listen", "127.0.0.1:0", **settings) as url:

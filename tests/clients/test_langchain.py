@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 FRANCE = "What is the capital of France?"
 PARIS = "The capital of France is Paris."
+# LangChain never closes its connections: this way each ends with its answer.
+CLOSING: dict[str, Any] = {"headers": {"Connection": "close"}}
 
 
 class Person(BaseModel):
@@ -25,7 +27,7 @@ def get_weather(city: str) -> str:
 
 
 def chat(url: str, model: str = "tinychat", **settings: Any) -> ChatOllama:
-    return ChatOllama(model=model, base_url=url, **settings)
+    return ChatOllama(model=model, base_url=url, client_kwargs=CLOSING, **settings)
 
 
 def test_a_question_is_answered(url: str) -> None:
@@ -70,7 +72,7 @@ def test_a_form_is_filled_in(url: str) -> None:
 
 
 def test_texts_are_embedded(url: str) -> None:
-    embeddings = OllamaEmbeddings(model="all-minilm", base_url=url)
+    embeddings = OllamaEmbeddings(model="all-minilm", base_url=url, client_kwargs=CLOSING)
     dog, running, rates = embeddings.embed_documents(
         ["A dog runs.", "The dog is running.", "Interest rates rose."]
     )
