@@ -93,7 +93,7 @@ def _run(server: Server, folder: Path, arguments: argparse.Namespace) -> int:
     if arguments.seconds:
         command += ["--max-time", str(arguments.seconds)]
     started = time.monotonic()
-    status = subprocess.run(command, check=False).returncode
+    status = subprocess.run(command, check=False, cwd=folder).returncode
     print(f"{time.monotonic() - started:.0f} s; statuses: {_statuses(report)}")
     return status
 
