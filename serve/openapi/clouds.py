@@ -216,6 +216,7 @@ OPERATIONS = (
         parts={"messages": list[ChatMessage]},
         answer=ChatCompletion,
         line=ChatCompletionChunk,
+        end="[DONE]",
     ),
     _openai(
         "POST",
@@ -226,6 +227,7 @@ OPERATIONS = (
         parts={"prompt": str | list[str | int | list[int]] | None},
         answer=TextCompletion,
         line=TextCompletion,
+        end="[DONE]",
     ),
     _openai(
         "POST",

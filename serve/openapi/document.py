@@ -143,15 +143,18 @@ def _content(operation: Operation, schema_of: dict[Any, Json]) -> Json:
         return content
     line = schema_of[operation.line]
     if operation.stream_media == SSE:
-        line = _event(line)
+        line = _event(line, operation.end)
     return {**content, operation.stream_media: {"schema": line}}
 
 
-def _event(data: Json) -> Json:
+def _event(data: Json, end: str) -> Json:
     """One event: OpenAPI 3.1 has no words for streams, and 3.2 describes each event like this."""
     coded = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
     return {
         "type": "object",
-        "properties": {"event": {"type": "string"}, "data": coded},
+        "properties": {
+            "event": {"type": "string"},
+            "data": {"anyOf": [coded, {"const": end}]} if end else coded,
+        },
         "required": ["data"],
     }

@@ -30,7 +30,8 @@ class Operation:
     """A verb of a route: msgspec types of its body and answers, and the statuses of failures.
 
     `answer` None is an answer without a body. `line` is what a stream consists of: the type of
-    each line in NDJSON, or in server-sent events, where a frame's data is that type in JSON.
+    each line in NDJSON, or in server-sent events, where a frame's data is that type in JSON,
+    or the text `end`.
     `required` are fields of the body that its type lets be absent, so that the endpoint can say
     what is missing in its API's words; `parts` the types of fields that are read in a second step.
     """
@@ -46,6 +47,7 @@ class Operation:
     body_media: str = JSON
     answer_media: tuple[str, ...] = (JSON,)
     stream_media: str = NDJSON
+    end: str = ""
     query: tuple[tuple[str, Any], ...] = ()
     required: tuple[str, ...] = ()
     parts: Mapping[str, Any] = field(default_factory=dict)
