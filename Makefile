@@ -70,7 +70,7 @@ bench: setup ## measure speed and memory against peers in the same run
 
 TINYCHAT := $(ORACLE)/python -m fixtures.tinychat
 
-tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (about two hours)
+tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (hours)
 	$(TINYCHAT).tokenizer
 	$(TINYCHAT).train
 	$(TINYCHAT).lora
