@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Ollama } from "ollama";
 import { z } from "zod";
 import {
-  FRANCE, MARIA, PARIS, Person, RAIN, SUM, TEXTS, TOOL, all, assertLeavingStops, assertNearness,
+  FRANCE, MARIA, NEVER_ENDING, PARIS, Person, RAIN, SUM, TEXTS, TOOL, all, assertLeavingStops, assertNearness,
 } from "./shared.mjs";
 
 export const connect = (url) => new Ollama({ host: url });
@@ -117,7 +117,8 @@ export async function copies_and_removes(client) {
 }
 
 export async function leaving_stops_the_model(client, url) {
-  const ask = { model: "endless", prompt: "Why", stream: true };
+  const options = { logit_bias: NEVER_ENDING };
+  const ask = { model: "endless", prompt: "Why", stream: true, options };
   const leave = async () => {
     const stream = await client.generate(ask);
     await assert.rejects(
@@ -127,6 +128,6 @@ export async function leaving_stops_the_model(client, url) {
       { name: "AbortError" },
     );
   };
-  const few = { ...ask, stream: false, options: { num_predict: 3 } };
+  const few = { ...ask, stream: false, options: { ...options, num_predict: 3 } };
   await assertLeavingStops(url, leave, () => client.generate(few));
 }

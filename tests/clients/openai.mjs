@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import {
-  FRANCE, MARIA, PARIS, Person, RAIN, SUM, TEXTS, TOOL, all, assertLeavingStops, assertNearness,
+  FRANCE, MARIA, NEVER_ENDING, PARIS, Person, RAIN, SUM, TEXTS, TOOL, all, assertLeavingStops, assertNearness,
 } from "./shared.mjs";
 
 export const connect = (url) =>
@@ -139,7 +139,7 @@ export async function a_response_is_parsed(client) {
 }
 
 export async function leaving_stops_the_model(client, url) {
-  const ask = { model: "endless", messages: FRANCE };
+  const ask = { model: "endless", messages: FRANCE, logit_bias: NEVER_ENDING };
   const leave = async () => {
     const stream = await client.chat.completions.create({ ...ask, stream: true });
     for await (const _ of stream) break;

@@ -22,8 +22,8 @@ def texts(server: Server, **body: Any) -> list[str]:
 
 def tokens(server: Server, text: str) -> list[int]:
     async def tokenize() -> list[int]:
-        runner = next(iter(server.scheduler._roster)).runner
-        return await runner.tokenize(text, add_special=False)
+        entry = next(entry for entry in server.scheduler._roster if "tiny" in entry.name)
+        return await entry.runner.tokenize(text, add_special=False)
 
     return server.call(tokenize())
 

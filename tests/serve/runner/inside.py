@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Run
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from modelkit.serve.runner.speculation.drafter import Drafter
 from modelkit.serve.types import Adapter, Finished, Generation, LoadOptions, Piece, Sampling
 
 
-@cache
 def the_log() -> Log:
-    """llama.cpp has one log in a process."""
-    return Log()
+    """llama.cpp has one log in a process: the one that was made last."""
+    return getattr(Log, "_current", None) or Log()
 
 
 class Inside:
