@@ -2,7 +2,7 @@
 
 Usage: python -m bench.engine.sentences [--rounds 5]
 
-Needs .venv-oracle with sentence-transformers in it. Exits with 1 when modelkit is slower.
+Needs `make .venv-oracle/.ready` and `.venv-oracle/bin/pip install sentence-transformers`. Exits with 1 when modelkit is slower.
 """
 
 import argparse
