@@ -2,7 +2,8 @@
 
 Usage: python -m bench.engine.sentences [--rounds 5]
 
-Needs `make .venv-oracle/.ready` and `.venv-oracle/bin/pip install sentence-transformers`. Exits with 1 when modelkit is slower.
+Needs `make .venv-oracle/.ready` and `.venv-oracle/bin/pip install sentence-transformers`.
+Exits with 1 when modelkit is slower.
 """
 
 import argparse
