@@ -45,7 +45,9 @@ class Answer:
 
     @property
     def error(self) -> str:
-        return str(self.json["error"])
+        """The text of an error, in whatever API's form."""
+        error = self.json["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
 
 
 @dataclass

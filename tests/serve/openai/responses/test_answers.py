@@ -15,7 +15,7 @@ from openai.types.responses import (
 )
 from pydantic import BaseModel
 
-from tests.serve.api.harness import Server
+from tests.serve.api.harness import Answer, Server
 
 CITY: dict[str, object] = {
     "type": "object",
@@ -42,9 +42,14 @@ def ask(client: openai.OpenAI, text: str, **more: Any) -> Response:
 
 
 def events(server: Server, **body: Any) -> list[dict[str, Any]]:
-    """A stream's events; each frame names the type that its data has."""
+    """The events of a stream."""
     answer = server.post("/v1/responses", {"model": "agent", "stream": True, **body})
     assert answer.status == 200, answer.body
+    return frames(answer)
+
+
+def frames(answer: Answer) -> list[dict[str, Any]]:
+    """A stream's events; each frame names the type that its data has."""
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.headers["cache-control"] == "no-cache"
     found = []
