@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.engine.server import Server, free_port
 
-ENGINE = "llama-cpp-python==0.3.36"
+PACKAGE, VERSION = "llama-cpp-python", "0.3.36"
 BUILD = Path(".cache/peer")
 _OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release",
@@ -36,8 +36,8 @@ def _build() -> None:
 
     BUILD.mkdir(parents=True, exist_ok=True)
     _run(
-        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"),
-        *(ENGINE, "-d", str(BUILD)),
+        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PACKAGE),
+        *(f"{PACKAGE}=={VERSION}", "-d", str(BUILD)),
     )
     archive = next(BUILD.glob("llama_cpp_python-*.tar.gz"))
     with tarfile.open(archive) as tar:

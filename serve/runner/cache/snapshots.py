@@ -11,7 +11,7 @@ import numpy as np
 
 from modelkit.errors import EngineError
 from modelkit.serve.runner.cache.snapshot_files import SnapshotFiles
-from modelkit.serve.runner.llama import ENGINE_VERSION
+from modelkit.serve.runner.llama import engine_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +199,7 @@ def _identity(model: Model, options: LoadOptions) -> str:
     path = Path(model.path)
     file = path.stat()
     weights = f"{path.name} {file.st_size} {file.st_mtime_ns}"
-    return f"{weights} {options.kv_cache_type} {options.flash_attention} {ENGINE_VERSION}"
+    return f"{weights} {options.kv_cache_type} {options.flash_attention} {engine_version()}"
 
 
 def _digest(group: str) -> bytes:

@@ -3,7 +3,9 @@
 The binding changes between releases, so every call to it is here; everything above is plain Python.
 """
 
-from llama_cpp import __version__
 
-ENGINE_VERSION: str = __version__
-"""Of the binding, and so of the llama.cpp in it."""
+def engine_version() -> str:
+    """Of the binding, and so of the llama.cpp in it."""
+    from importlib.metadata import version
+
+    return version("llama-cpp-python")

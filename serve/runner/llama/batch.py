@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp.llama_cpp as api
 import numpy as np
+
+from modelkit.serve.runner.llama.binding import api
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-import llama_cpp.llama_cpp as api
 import numpy as np
 
 from modelkit.errors import EngineError
+from modelkit.serve.runner.llama.binding import api
 from modelkit.serve.runner.llama.model import POOLING
 
 if TYPE_CHECKING:

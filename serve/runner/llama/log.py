@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from typing import ClassVar
 
-import llama_cpp.llama_cpp as api
+from modelkit.serve.runner.llama.binding import api
 
 # ggml's own numbers: the binding's comment on them is out of date.
 _INFO, _WARN, _ERROR, _CONTINUED = 2, 3, 4, 5

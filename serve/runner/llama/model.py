@@ -7,10 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Literal
 
-import llama_cpp.llama_cpp as api
-
 from modelkit.errors import EngineError, UsageError
 from modelkit.serve.runner.llama.advice import advised
+from modelkit.serve.runner.llama.binding import api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

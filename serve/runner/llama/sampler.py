@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-import llama_cpp.llama_cpp as api
+from modelkit.serve.runner.llama.binding import api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

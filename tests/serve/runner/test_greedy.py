@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import llama_cpp.llama_cpp as api
 import pytest
 
 from modelkit.serve.runner.llama.batch import Batch
+from modelkit.serve.runner.llama.binding import api
 from modelkit.serve.runner.llama.sampler import SamplerChain
 from tests.serve.runner.inside import Inside
 

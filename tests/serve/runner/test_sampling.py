@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import llama_cpp.llama_cpp as api
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelkit.errors import UsageError
+from modelkit.serve.runner.llama.binding import api
 from modelkit.serve.runner.llama.log import Log
 from modelkit.serve.runner.llama.model import Model
 from modelkit.serve.runner.llama.sampler import SamplerChain
