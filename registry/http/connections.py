@@ -1,14 +1,12 @@
 """Connection pools: trusted certificates, proxies, and a guard against private addresses."""
 
-import ipaddress
 import ssl
-from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import PoolManager, ProxyManager
 
-from modelkit.errors import RegistryError, UsageError
+from modelkit.errors import UsageError
+from modelkit.registry.http.public import PublicHTTPPool, PublicHTTPSPool
 from modelkit.settings import setting
 
 _CONNECTIONS = 16
@@ -23,19 +21,20 @@ def proxy_for(scheme: str, netloc: str) -> str | None:
 def new_manager(scheme: str, proxy: str | None = None, *, public_only: bool) -> PoolManager:
     """Connections for one scheme, through a proxy if one is given.
 
-    With `public_only` they end in RegistryError when they reach a private or loopback address;
-    behind a proxy that is the proxy's to decide. Raises UsageError when MODELKIT_CA is unreadable.
+    With `public_only` requests raise NotPublic for a host at a private or loopback address; behind
+    a proxy that is the proxy's to decide. Raises UsageError when MODELKIT_CA is unreadable.
     """
-    context = _tls_context() if scheme == "https" else None
+    context = tls_context() if scheme == "https" else None
     if proxy is not None:
         return ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context)
     manager = PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
     if public_only:
-        manager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+        manager.pool_classes_by_scheme = {"http": PublicHTTPPool, "https": PublicHTTPSPool}
     return manager
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """Trust in the system's authorities and that of MODELKIT_CA; raises UsageError."""
     context = ssl.create_default_context()  # also reads SSL_CERT_FILE
     authority = setting("CA")
     if authority is not None:
@@ -47,34 +46,3 @@ def _tls_context() -> ssl.SSLContext:
                 hint="MODELKIT_CA names a PEM file",
             ) from error
     return context
-
-
-class _PublicHTTPConnection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _require_public(self)
-
-
-class _PublicHTTPSConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _require_public(self)
-
-
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTPConnection
-
-
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPSConnection
-
-
-def _require_public(connection: Any) -> None:
-    # The connected socket is asked, not DNS: a name may resolve differently a moment later.
-    address = connection.sock.getpeername()[0]
-    if not ipaddress.ip_address(address.split("%")[0]).is_global:
-        connection.close()
-        raise RegistryError(
-            f"redirect to the private address {address} ({connection.host}) refused",
-            hint="if that is where it keeps its blobs, set MODELKIT_PRIVATE_REDIRECTS=1",
-        )

@@ -23,6 +23,7 @@ from urllib3.exceptions import (
 
 from modelkit.errors import RegistryError, Unreachable
 from modelkit.registry.http.connections import new_manager, proxy_for
+from modelkit.registry.http.public import NotPublic, is_public
 from modelkit.settings import flag
 from modelkit.version import __version__
 
@@ -114,6 +115,11 @@ class Transport:
         for pause in (*_PAUSES, None) if retry else (None,):
             try:
                 response = self._once(method, url, headers, body, patience)
+            except NotPublic as found:
+                raise RegistryError(
+                    f"redirect to the private address {found.address} ({found.host}) refused",
+                    hint="if that is where it keeps its blobs, set MODELKIT_PRIVATE_REDIRECTS=1",
+                ) from found
             except (HTTPError, OSError) as error:
                 if pause is None or not _may_pass(error):
                     raise describe(error, url) from error
@@ -164,7 +170,7 @@ class Transport:
             found = socket.getaddrinfo(urlsplit(f"//{self.host}").hostname, None)
         except OSError:
             return True
-        return all(ipaddress.ip_address(item[4][0]).is_global for item in found)
+        return all(is_public(str(item[4][0])) for item in found)
 
     def _check_scheme(self, url: str) -> None:
         parts = urlsplit(url)

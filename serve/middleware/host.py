@@ -5,6 +5,8 @@ import socket
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
+from modelkit.registry.http.public import is_own
+
 _SUFFIXES = (".localhost", ".local", ".internal")
 
 
@@ -37,9 +39,7 @@ class HostCheck:
             address = ipaddress.ip_address(name)
         except ValueError:
             return False
-        return (
-            address.is_loopback or address.is_private or address.is_unspecified or _is_own(address)
-        )
+        return address.is_loopback or address.is_private or address.is_unspecified or is_own(name)
 
 
 def _host(scope: Scope) -> str:
@@ -53,14 +53,3 @@ def _without_port(host: str) -> str:
         return host[1:].partition("]")[0]
     head, colon, _ = host.rpartition(":")
     return head if colon and ":" not in head else host
-
-
-def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether a local interface has this address: only then can a socket be bound to it."""
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
