@@ -1,7 +1,5 @@
 """POST /v1/messages and /v1/messages/count_tokens."""
 
-import asyncio
-import dataclasses
 from contextlib import aclosing
 
 from quart import Blueprint, Response
@@ -13,13 +11,13 @@ from modelkit.serve.anthropic.prompt import CountedPrompt
 from modelkit.serve.anthropic.reader import read
 from modelkit.serve.anthropic.request import CountRequest, MessagesRequest
 from modelkit.serve.anthropic.sse import sse_response
-from modelkit.serve.api.chatting import Chat, chat_request
+from modelkit.serve.api.asking import Asked, ask, ours, parts_of
 from modelkit.serve.api.errors import NameErrors
-from modelkit.serve.api.names import find
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.completion import Delta, Request, complete
+from modelkit.serve.completion import Delta, Request
 from modelkit.serve.output import Output
+from modelkit.serve.remote.passing import cloud_first
 
 blueprint = Blueprint("anthropic", __name__)
 handle_errors(blueprint)
@@ -28,16 +26,17 @@ _ERRORS = NameErrors(400, "model is required")
 
 
 @blueprint.post("/v1/messages")
+@cloud_first
 async def messages() -> Response:
     """The next message of a conversation, whole or as events."""
     body = await read(MessagesRequest)
     body.check()
-    request = await _request(body.chat())
+    asked = await ask(body.chat(), _ERRORS, relaxed=True)
     if not body.stream:
-        return json_response(await _whole(body, request))
-    prompt = CountedPrompt(request.text)
-    parts = complete(state().scheduler, dataclasses.replace(request, text=prompt))
-    return await sse_response(events(body, parts, prompt))
+        return json_response(await _whole(body, asked))
+    prompt = CountedPrompt()
+    counted = prompt.of(asked) if isinstance(asked, Request) else asked
+    return await sse_response(events(body, parts_of(counted), prompt))
 
 
 @blueprint.post("/v1/messages/count_tokens")
@@ -45,24 +44,16 @@ async def count_tokens() -> Response:
     """How many tokens the prompt of such a request has."""
     body = await read(CountRequest)
     body.check()
-    request = await _request(body.chat())
-    prompt = CountedPrompt(request.text)
+    prompt = CountedPrompt()
+    request = prompt.of(ours(await ask(body.chat(), _ERRORS, relaxed=True)))
     async with request.loading.lease(state().scheduler) as runner:
-        await prompt(runner)
+        await request.text(runner)
     return json_response({"input_tokens": prompt.tokens})
 
 
-async def _request(chat: Chat) -> Request:
-    """What the model must do; one that cannot think is not asked to."""
-    model = await asyncio.to_thread(find, state().store, chat.model, _ERRORS)
-    if "thinking" not in model.capabilities():
-        chat = dataclasses.replace(chat, think=None)
-    return chat_request(model, chat)
-
-
-async def _whole(body: MessagesRequest, request: Request) -> dict[str, object]:
+async def _whole(body: MessagesRequest, asked: Asked) -> dict[str, object]:
     outputs: list[Output] = []
-    async with aclosing(complete(state().scheduler, request)) as parts:
+    async with aclosing(parts_of(asked)) as parts:
         async for part in parts:
             if isinstance(part, Delta):
                 outputs.append(part.output)

@@ -1,7 +1,8 @@
 """How many tokens a prompt has."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from modelkit.serve.completion import Request
 from modelkit.serve.prompt import Prompt
 from modelkit.serve.types import Runner
 
@@ -9,12 +10,15 @@ from modelkit.serve.types import Runner
 class CountedPrompt:
     """A prompt that knows its number of tokens once it has been written; 0 before."""
 
-    def __init__(self, text: Callable[[Runner], Awaitable[Prompt]]) -> None:
-        self._text = text
+    def __init__(self) -> None:
         self.tokens = 0
 
-    async def __call__(self, runner: Runner) -> Prompt:
-        """Write and count it, as a completion reads it."""
-        prompt = await self._text(runner)
-        self.tokens = len(await runner.tokenize(prompt.text))
-        return prompt
+    def of(self, request: Request) -> Request:
+        """The request, its prompt counted when the model gets it."""
+
+        async def text(runner: Runner) -> Prompt:
+            prompt = await request.text(runner)
+            self.tokens = len(await runner.tokenize(prompt.text))
+            return prompt
+
+        return replace(request, text=text)

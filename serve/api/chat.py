@@ -21,7 +21,8 @@ from modelkit.serve.completion import Delta, Done, Request
 from modelkit.serve.loading import Loading
 from modelkit.serve.output import Output
 from modelkit.serve.output.offers import strict_names
-from modelkit.serve.prompt import Message, conversation
+from modelkit.serve.prompt import Message
+from modelkit.serve.remote.answers import with_texts
 from modelkit.serve.remote.places import LivesElsewhere, Place
 from modelkit.templates.messages import ToolCall
 
@@ -127,12 +128,7 @@ async def _elsewhere(body: ChatRequest, place: Place) -> Response:
     """The answer of another server; a stub's texts and options go with the question."""
     if not body.messages and body.seconds_to_live() == 0:
         return json_response(_line(body, Output(), done=True, done_reason="unload"))
-    asked = msgspec.to_builtins(body)
-    messages: list[Message] = body.messages
-    if place.stub is not None:
-        messages = conversation(place.stub, messages) if messages else []
-        asked["options"] = {**place.stub.parameters, **body.options}
-    asked["messages"] = [message.go_json() for message in messages]
+    asked = msgspec.to_builtins(body) | with_texts(place, body.messages, body.options)
     return await relay(place, "/api/chat", asked, body.model)
 
 

@@ -34,12 +34,12 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
     text = raw.strip()
     if not text:
         raise ApiError(errors.empty_status, errors.empty)
+    if base := cloud_name(store, text):
+        raise LivesElsewhere(Place(require_cloud("remote model"), base))
     source = split_source(text)
-    name = parse_name(text, errors) if source.kind is None or _stored(store, text) else None
-    if name is None and source.kind == "cloud":
-        raise LivesElsewhere(Place(require_cloud("remote model"), source.base))
+    stored = source.kind is None or _stored(store, text)
     try:
-        model = Model.open(store, name or parse_name(source.base, errors))
+        model = Model.open(store, parse_name(text if stored else source.base, errors))
     except ModelNotFound:
         raise ApiError(404, errors.missing.format(raw=raw)) from None
     if model.config.remote_host:
@@ -48,6 +48,17 @@ def find(store: Store, raw: str, errors: NameErrors) -> Model:
         raise LivesElsewhere(place_of(model))
     _read_ahead(model)
     return model
+
+
+def cloud_name(store: Store, raw: str) -> str | None:
+    """What the cloud calls a model of its own; None for every other name, also one that is stored.
+
+    Raises ApiError 400 for two suffixes.
+    """
+    source = split_source(raw)
+    if source.kind != "cloud" or _stored(store, raw.strip()):
+        return None
+    return source.base
 
 
 def target(raw: str, errors: NameErrors) -> ModelName:

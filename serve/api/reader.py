@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 import msgspec
-from quart import request
+from quart import g, request
 
 from modelkit.serve.api.codec import decode
 from modelkit.serve.api.errors import ApiError
@@ -20,8 +20,17 @@ async def read(kind: type[T]) -> T:
     return decode(await read_bytes(), kind)
 
 
+async def peek_bytes() -> bytes:
+    """As read_bytes, which gives the same once more."""
+    g.peeked = body = await read_bytes()
+    return body
+
+
 async def read_bytes() -> bytes:
     """This request's body, decompressed; raises ApiError 400, 413 or 415."""
+    peeked: bytes | None = g.pop("peeked", None)
+    if peeked is not None:
+        return peeked
     if (request.content_length or 0) > MAX_JSON:
         raise _too_large()
     body = bytearray()

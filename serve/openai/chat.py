@@ -1,15 +1,13 @@
 """POST /v1/chat/completions."""
 
-import asyncio
 from typing import Any
 
 import msgspec
 from quart import Response
 
-from modelkit.serve.api.chatting import Chat, chat_request
+from modelkit.serve.api.asking import ask, ours
+from modelkit.serve.api.chatting import Chat
 from modelkit.serve.api.inference import rendered
-from modelkit.serve.api.names import find
-from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.openai.body import CompletionBody, effort
 from modelkit.serve.openai.chat_answer import ChatAnswer
@@ -26,6 +24,7 @@ from modelkit.serve.openai.messages import chat_messages
 from modelkit.serve.openai.reader import read
 from modelkit.serve.openai.sse import sse_response
 from modelkit.serve.openai.tools import Toolbox
+from modelkit.serve.remote.passing import cloud_first
 
 blueprint = openai_blueprint("chat")
 
@@ -129,17 +128,18 @@ class ChatBody(CompletionBody, forbid_unknown_fields=True, kw_only=True):
 
 
 @blueprint.post("/v1/chat/completions")
+@cloud_first
 async def chat_completions() -> Response:
     """Answer a conversation, `n` times."""
     body = await read(ChatBody)
     chat, number, usage = body.chat(), body.choices, body.include_usage
-    model = await asyncio.to_thread(find, state().store, body.name, NAMES)
-    request = chat_request(model, chat)
+    asked = await ask(chat, NAMES)
     answer = ChatAnswer(body.name, number)
     if body.debug_render_only:
+        request = ours(asked)
         info = await rendered(request.loading, request.text)
         return json_response(answer.whole() | {"_debug_info": info})
-    parts = answers(variants(request, number))
+    parts = answers(variants(asked, number))
     if body.stream:
         return await sse_response(answer.frames(parts, include_usage=usage), error_body)
     await answer.take(parts)

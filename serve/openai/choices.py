@@ -5,19 +5,20 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from modelkit.serve.api.state import state
-from modelkit.serve.completion import Delta, Done, Request, complete
+from modelkit.serve.api.asking import Asked, parts_of
+from modelkit.serve.completion import Delta, Done
+from modelkit.serve.remote.answers import RemoteRequest
 from modelkit.serve.types import Sampling
 
 Part = tuple[int, Delta | Done]
 
 
-def variants(request: Request, number: int) -> list[Request]:
+def variants(request: Asked, number: int) -> list[Asked]:
     """The same request `number` times; from the second on a fixed seed is another one."""
     return [request, *(_reseeded(request, index) for index in range(1, number))]
 
 
-def answers(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
+def answers(requests: Sequence[Asked]) -> AsyncGenerator[Part, None]:
     """The parts of all answers as they come, each with its request's index.
 
     Closing the generator, or a failure of one answer, stops them all.
@@ -25,16 +26,16 @@ def answers(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
     return _together(requests) if len(requests) > 1 else _numbered(0, requests[0])
 
 
-async def _numbered(index: int, request: Request) -> AsyncGenerator[Part, None]:
-    async with aclosing(complete(state().scheduler, request)) as parts:
+async def _numbered(index: int, request: Asked) -> AsyncGenerator[Part, None]:
+    async with aclosing(parts_of(request)) as parts:
         async for part in parts:
             yield index, part
 
 
-async def _together(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
+async def _together(requests: Sequence[Asked]) -> AsyncGenerator[Part, None]:
     queue: asyncio.Queue[Part | Exception] = asyncio.Queue(maxsize=len(requests))
 
-    async def run(index: int, request: Request) -> None:
+    async def run(index: int, request: Asked) -> None:
         try:
             async with aclosing(_numbered(index, request)) as parts:
                 async for part in parts:
@@ -57,7 +58,10 @@ async def _together(requests: Sequence[Request]) -> AsyncGenerator[Part, None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _reseeded(request: Request, index: int) -> Request:
+def _reseeded(request: Asked, index: int) -> Asked:
+    if isinstance(request, RemoteRequest):
+        return request.reseeded(index)
+
     def sampling(n_ctx: int) -> Sampling:
         found = request.sampling(n_ctx)
         if found.seed >= 0:

@@ -1,12 +1,13 @@
 """POST /v1/completions: texts that continue prompts."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from quart import Response
 
 from modelkit.model import Model
+from modelkit.serve.api.asking import Asked, ours
 from modelkit.serve.api.inference import rendered
 from modelkit.serve.api.names import find
 from modelkit.serve.api.options import Options
@@ -26,6 +27,9 @@ from modelkit.serve.openai.prompts import Continuation, TextPrompt, read_prompts
 from modelkit.serve.openai.reader import read
 from modelkit.serve.openai.sse import DONE, frame, sse_response
 from modelkit.serve.openai.text_answer import TextAnswer
+from modelkit.serve.remote.answers import keep_alive, remote_prompt
+from modelkit.serve.remote.passing import cloud_first
+from modelkit.serve.remote.places import LivesElsewhere, Place
 
 blueprint = openai_blueprint("completions")
 
@@ -75,23 +79,49 @@ class TextBody(CompletionBody, forbid_unknown_fields=True, kw_only=True):
             truncate=bool(self.truncate),
         )
 
+    def remote(self, place: Place, prompts: Sequence[TextPrompt]) -> list[Asked]:
+        """The prompts for a model on another server; raises FieldError for tokens."""
+        if any(prompt.tokens for prompt in prompts):
+            raise unsupported("prompt", "must be text for a model on another server")
+        return [
+            remote_prompt(
+                place,
+                prompt.text,
+                self.model_options(),
+                suffix=self.suffix,
+                think=self.think,
+                logprobs=self.logprobs is not None,
+                top_logprobs=self.logprobs or 0,
+                truncate=bool(self.truncate),
+                keep_alive=keep_alive(self.seconds_to_live()),
+            )
+            for prompt in prompts
+        ]
+
 
 @blueprint.post("/v1/completions")
+@cloud_first
 async def completions() -> Response:
     """Continue each prompt, `n` times; with an empty one only load the model."""
     body = await read(TextBody)
     body.check()
     prompts, number, usage = body.prompts(), body.choices, body.include_usage
-    model = await asyncio.to_thread(find, state().store, body.name, NAMES)
-    continuation = body.continuation(model)
-    continuation.check()
-    if not prompts:
-        await continuation.loading.load(state().scheduler)
-        return await _loaded(body)
+    try:
+        model = await asyncio.to_thread(find, state().store, body.name, NAMES)
+    except LivesElsewhere as found:
+        prompts = prompts or [TextPrompt()]
+        requests: list[Asked] = body.remote(found.place, prompts)
+    else:
+        continuation = body.continuation(model)
+        continuation.check()
+        if not prompts:
+            await continuation.loading.load(state().scheduler)
+            return await _loaded(body)
+        requests = [continuation.request(prompt) for prompt in prompts]
     answer = TextAnswer(body.name, prompts, number, echo=bool(body.echo))
-    requests = [continuation.request(prompt) for prompt in prompts]
     if body.debug_render_only:
-        info = await rendered(requests[0].loading, requests[0].text)
+        first = ours(requests[0])
+        info = await rendered(first.loading, first.text)
         return json_response(answer.whole() | {"_debug_info": info})
     parts = answers([each for request in requests for each in variants(request, number)])
     if body.stream:

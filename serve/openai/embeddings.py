@@ -15,6 +15,7 @@ from modelkit.serve.api.stream import json_response
 from modelkit.serve.openai.body import ModelBody
 from modelkit.serve.openai.errors import FieldError, openai_blueprint
 from modelkit.serve.openai.reader import read
+from modelkit.serve.remote.passing import cloud_first
 
 blueprint = openai_blueprint("embeddings")
 
@@ -61,6 +62,7 @@ class EmbeddingBody(ModelBody, forbid_unknown_fields=True, kw_only=True):
 
 
 @blueprint.post("/v1/embeddings")
+@cloud_first
 async def embeddings() -> Response:
     """Embed one or many texts."""
     body = await read(EmbeddingBody)

@@ -3,16 +3,19 @@
 import asyncio
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from quart import Response
 
 from modelkit.errors import ModelNotFound
 from modelkit.names import ModelName
 from modelkit.serve.api.errors import ApiError
-from modelkit.serve.api.names import target
+from modelkit.serve.api.names import cloud_name, target
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
 from modelkit.serve.openai.errors import NAMES, openai_blueprint
+from modelkit.serve.remote.passing import pass_on
+from modelkit.serve.remote.places import require_cloud
 from modelkit.store import Store
 
 blueprint = openai_blueprint("models")
@@ -27,7 +30,10 @@ async def models() -> Response:
 
 @blueprint.get("/v1/models/<path:model>")
 async def model(model: str) -> Response:
-    """One model; its name may have slashes."""
+    """One model; its name may have slashes. One of the cloud is looked up there."""
+    if base := await asyncio.to_thread(cloud_name, state().store, model):
+        url = require_cloud("remote model details", "are")
+        return await pass_on(f"{url}/v1/models/{quote(base, safe=':')}")
     name = target(model, NAMES)
     try:
         modified = await asyncio.to_thread(state().store.modified_at, name)

@@ -39,7 +39,7 @@ class LivesElsewhere(ApiError):
     """The model asked for is on another server, which this endpoint does not ask."""
 
     def __init__(self, place: Place) -> None:
-        super().__init__(501, "a model on another server answers /api/chat and /api/generate only")
+        super().__init__(501, "a model on another server answers chats and prompts only")
         self.place = place
 
 

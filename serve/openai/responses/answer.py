@@ -10,18 +10,22 @@ from typing import Any
 import msgspec
 
 from modelkit.errors import ModelkitError
+from modelkit.serve.api.asking import Asked
 from modelkit.serve.api.errors import status_of
 from modelkit.serve.api.stream import INTERNAL_ERROR
-from modelkit.serve.completion import Delta, Done, Request
+from modelkit.serve.completion import Delta, Done
 from modelkit.serve.openai.responses.body import ResponseBody
 from modelkit.serve.openai.responses.items import new_id
 from modelkit.serve.openai.responses.output import Event, OutputItems
 from modelkit.serve.openai.responses.text import TextConfig
 from modelkit.serve.openai.sse import frame
 from modelkit.serve.prompt import Prompt
-from modelkit.serve.types import Finished, Runner
+from modelkit.serve.remote.answers import RemoteRequest
+from modelkit.serve.types import Finished, Runner, Sampling
 
 _log = logging.getLogger(__name__)
+
+_SHOWN = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 
 Parts = AsyncGenerator[Delta | Done, None]
 Keep = Callable[[dict[str, Any]], bool]
@@ -30,16 +34,23 @@ Count = Callable[[str], Awaitable[int]]
 """The tokens of a text."""
 
 
-def counting(request: Request) -> tuple[Request, Count]:
-    """The request, and who counts tokens with its runner while it is answered."""
+def counting(request: Asked) -> tuple[Asked, Count]:
+    """The request, and who counts tokens with its runner while it is answered.
+
+    What another server thought cannot be counted here, and is nothing.
+    """
     runners: list[Runner] = []
+
+    async def count(said: str) -> int:
+        known = said and runners
+        return len(await runners[-1].tokenize(said, add_special=False)) if known else 0
+
+    if isinstance(request, RemoteRequest):
+        return request, count
 
     async def text(runner: Runner) -> Prompt:
         runners.append(runner)
         return await request.text(runner)
-
-    async def count(said: str) -> int:
-        return len(await runners[-1].tokenize(said, add_special=False)) if said else 0
 
     return replace(request, text=text), count
 
@@ -50,7 +61,7 @@ class ResponseAnswer:
     count: the tokens of a text, asked for the thoughts.
     """
 
-    def __init__(self, body: ResponseBody, request: Request, count: Count, keep: Keep) -> None:
+    def __init__(self, body: ResponseBody, request: Asked, count: Count, keep: Keep) -> None:
         self._count, self._keep = count, keep
         self._output = OutputItems()
         self._line = _line(body, request)
@@ -141,9 +152,17 @@ def _usage(finished: Finished, thought: int) -> dict[str, Any]:
     }
 
 
-def _line(body: ResponseBody, request: Request) -> dict[str, Any]:
-    """The response before the answer; the numbers of sampling are those in force."""
-    sampling = request.sampling(request.loading.options.num_ctx)
+def _sampling(request: Asked) -> Sampling:
+    """The numbers in force; of another server's those that it is asked for."""
+    if isinstance(request, RemoteRequest):
+        options = request.body["options"]
+        return Sampling(**{name: options[name] for name in _SHOWN if name in options})
+    return request.sampling(request.loading.options.num_ctx)
+
+
+def _line(body: ResponseBody, request: Asked) -> dict[str, Any]:
+    """The response before the answer."""
+    sampling = _sampling(request)
     return {
         "id": new_id("resp"),
         "object": "response",
@@ -158,7 +177,7 @@ def _line(body: ResponseBody, request: Request) -> dict[str, Any]:
         "error": None,
         "tools": body.tools or [],
         "tool_choice": body.tool_choice or "auto",
-        "truncation": "auto" if request.truncate else "disabled",
+        "truncation": "auto" if body.truncates else "disabled",
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "text": (body.text or TextConfig()).line(),
         "top_p": sampling.top_p,

@@ -92,6 +92,11 @@ class ResponseBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Whether the response shall be kept."""
         return self.store is not False
 
+    @property
+    def truncates(self) -> bool:
+        """Whether what does not fit the context is left out."""
+        return self.truncation == "auto" or bool(self.truncate)
+
     def check(self) -> None:
         """Refuse what cannot be honoured; raises FieldError."""
         for name in _REFUSED:
@@ -128,7 +133,7 @@ class ResponseBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             options=self._options(),
             grammar=self.text.grammar() if self.text else None,
             logprobs=self._wanted_logprobs(),
-            truncate=self.truncation == "auto" or bool(self.truncate),
+            truncate=self.truncates,
             tool_choice=box.choice,
             strict_tools=box.strict,
             parallel=self.parallel_tool_calls is not False,

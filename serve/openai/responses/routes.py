@@ -1,15 +1,12 @@
 """/v1/responses: answer, look up, list the input of, and forget responses."""
 
-import asyncio
-
 from quart import Response, request
 
-from modelkit.serve.api.chatting import Chat, chat_request
+from modelkit.serve.api.asking import ask, ours, parts_of
 from modelkit.serve.api.errors import ApiError
-from modelkit.serve.api.names import find
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
-from modelkit.serve.completion import Done, Request, complete
+from modelkit.serve.completion import Done, Request
 from modelkit.serve.openai.errors import (
     NAMES,
     FieldError,
@@ -23,6 +20,8 @@ from modelkit.serve.openai.responses.body import ResponseBody
 from modelkit.serve.openai.responses.items import read_input
 from modelkit.serve.openai.responses.store import Item, ResponseStore, Turn, response_store
 from modelkit.serve.openai.sse import sse_response
+from modelkit.serve.remote.answers import RemoteRequest
+from modelkit.serve.remote.passing import cloud_first
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import Finished
 
@@ -33,16 +32,18 @@ _MOST_PAGE = 100
 
 
 @blueprint.post("/v1/responses")
+@cloud_first
 async def create() -> Response:
     """Answer the input, after the conversation of `previous_response_id`."""
     body = await read(ResponseBody)
     body.check()
-    store, scheduler = response_store(), state().scheduler
+    store = response_store()
     earlier = _earlier(store, body)
     items = read_input(body.input, store.item)
     chat = body.chat([*earlier, *items])
-    asked, count = counting(await _request(chat))
-    parts = complete(scheduler, asked) if chat.messages else _loaded(scheduler, asked)
+    asked, count = counting(await ask(chat, NAMES))
+    told = bool(chat.messages) or isinstance(asked, RemoteRequest)
+    parts = parts_of(asked) if told else _loaded(state().scheduler, ours(asked))
     answer = ResponseAnswer(
         body, asked, count, lambda response: store.add(Turn(response, items, earlier))
     )
@@ -58,7 +59,7 @@ async def count_input() -> Response:
     body.check()
     store = response_store()
     items = [*_earlier(store, body), *read_input(body.input, store.item)]
-    asked = await _request(body.chat(items))
+    asked = ours(await ask(body.chat(items), NAMES))
     async with asked.loading.lease(state().scheduler) as runner:
         prompt = await asked.text(runner)
         tokens = await runner.tokenize(prompt.text)
@@ -108,11 +109,6 @@ async def input_items(name: str) -> Response:
             "has_more": len(rest) > limit,
         }
     )
-
-
-async def _request(chat: Chat) -> Request:
-    model = await asyncio.to_thread(find, state().store, chat.model, NAMES)
-    return chat_request(model, chat)
 
 
 async def _loaded(scheduler: Scheduler, asked: Request) -> Parts:

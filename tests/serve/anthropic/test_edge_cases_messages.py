@@ -23,15 +23,15 @@ def says(content: object, expected: str) -> Step:
     return ask("teller", 400, expected, messages=[{"role": "user", "content": [content]}])
 
 
-def has_an_id(answer: Answer) -> bool:
+def has_an_id(answer: Answer) -> object:
     return re.fullmatch("req_[0-9a-f]{24}", answer.json["request_id"]) is not None
 
 
-def is_unknown(answer: Answer) -> bool:
+def is_unknown(answer: Answer) -> object:
     return answer.json["error"]["type"] == "not_found_error"
 
 
-def calls_after_thoughts(answer: Answer) -> bool:
+def calls_after_thoughts(answer: Answer) -> object:
     """Thoughts end before a call begins, and the call is why the message ends."""
     datas = re.findall("^data: (.*)$", answer.body.decode(), re.MULTILINE)
     events = [json.loads(data) for data in datas]

@@ -6,8 +6,10 @@ from pathlib import Path
 import ollama
 import pytest
 
+from modelkit.registry.trust.keys import generate_openssh
 from modelkit.store import Store
 from tests.registry.conftest import registry, start_registry
+from tests.serve.api.edges import create
 from tests.serve.api.harness import Server, add_model, derive, running
 
 __all__ = ["registry", "start_registry"]  # fixtures of the registry's tests, used here too
@@ -45,3 +47,34 @@ def server(store: Store) -> Iterator[Server]:
     """A server over an empty store of the test's own."""
     with running(store) as server:
         yield server
+
+
+@pytest.fixture
+def upstream(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The server that has the models; its host may be asked."""
+    monkeypatch.setenv("MODELKIT_REMOTES", f"example.com, 127.0.0.1:{shared.port}")
+    return shared
+
+
+@pytest.fixture
+def near(store: Store, upstream: Server) -> Iterator[Server]:
+    """A server with stubs of the other's models and nothing else."""
+    with running(store) as server:
+        create("far", base="tiny", remote_host=upstream.url).play(server)
+        create(
+            "mario",
+            base="go",
+            remote_host=upstream.url,
+            system="You are Mario.",
+            parameters={"num_predict": 3, "num_ctx": 512},
+            messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+        ).play(server)
+        yield server
+
+
+@pytest.fixture
+def key() -> Path:
+    """The key of this machine."""
+    path = Path.home() / ".modelkit" / "id_ed25519"
+    generate_openssh(path)
+    return path

@@ -1,7 +1,8 @@
 """Tables of edge cases: what is sent to a server, step by step, and what must come back.
 
 The specification has two lists: that of Ollama's API, whose tables are beside this file, and that
-of everything else, whose tables are beside the tests of what they are about (tests/test_edge_cases.py).
+of everything else, whose tables are beside the tests of what they are about; for the places see
+tests/test_edge_cases.py.
 """
 
 import re

@@ -3,7 +3,6 @@
 import base64
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from modelkit.registry.trust.keys import generate_openssh
 from modelkit.store import Store
 from tests.registry.servers import Reply, Request, WebServer
 from tests.serve.api.edges import Step, chat, create, generate, show
@@ -19,37 +17,6 @@ from tests.serve.api.harness import Server, running
 
 FAST: dict[str, Any] = {"num_predict": 8, "temperature": 0.0, "num_ctx": 512}
 USER = [{"role": "user", "content": "Hi"}]
-
-
-@pytest.fixture
-def upstream(shared: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The server that has the models; its host may be asked."""
-    monkeypatch.setenv("MODELKIT_REMOTES", f"example.com, 127.0.0.1:{shared.port}")
-    return shared
-
-
-@pytest.fixture
-def near(store: Store, upstream: Server) -> Iterator[Server]:
-    """A server with stubs of the other's models and nothing else."""
-    with running(store) as server:
-        create("far", base="tiny", remote_host=upstream.url).play(server)
-        create(
-            "mario",
-            base="go",
-            remote_host=upstream.url,
-            system="You are Mario.",
-            parameters={"num_predict": 3, "num_ctx": 512},
-            messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
-        ).play(server)
-        yield server
-
-
-@pytest.fixture
-def key() -> Path:
-    """The key of this machine."""
-    path = Path.home() / ".modelkit" / "id_ed25519"
-    generate_openssh(path)
-    return path
 
 
 def without_times(line: dict[str, Any]) -> dict[str, Any]:

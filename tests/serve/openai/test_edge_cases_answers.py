@@ -12,7 +12,7 @@ from tests.serve.openai.test_chat import events
 from tests.serve.openai.test_tools import TOOLS
 
 HI = [{"role": "user", "content": "Hi"}]
-USAGE = {"stream_options": {"include_usage": True}}
+USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 
 
 def ask(model: str, expected: Expected, status: int = 200, **body: Any) -> Step:
@@ -32,30 +32,30 @@ def embed(status: int, expected: Expected, **body: Any) -> Step:
 def ends(reason: str, calls: int) -> Expected:
     """A whole answer that called tools."""
 
-    def same(answer: Answer) -> bool:
+    def same(answer: Answer) -> object:
         [choice] = answer.json["choices"]
         return choice["finish_reason"] == reason and len(choice["message"]["tool_calls"]) == calls
 
     return same
 
 
-def has_a_role_once(answer: Answer) -> bool:
+def has_a_role_once(answer: Answer) -> object:
     *chunks, done = events(answer)
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     assert [index for index, delta in enumerate(deltas) if "role" in delta] == [0]
     return deltas[-1] == {} and done == "[DONE]"
 
 
-def counts_once(answer: Answer) -> bool:
+def counts_once(answer: Answer) -> object:
     *chunks, last, _ = events(answer)
     return last["choices"] == [] and last["usage"]["total_tokens"] and not any(map(usage, chunks))
 
 
-def counts_nothing(answer: Answer) -> bool:
+def counts_nothing(answer: Answer) -> object:
     return not any(map(usage, events(answer)[:-1]))
 
 
-def counts_zero_and_then_all(answer: Answer) -> bool:
+def counts_zero_and_then_all(answer: Answer) -> object:
     *chunks, last, _ = events(answer)
     assert all(usage(chunk)["total_tokens"] == 0 for chunk in chunks)
     return usage(last)["total_tokens"] > 3
@@ -65,7 +65,7 @@ def usage(chunk: dict[str, Any]) -> Any:
     return chunk.get("usage")
 
 
-def is_split(answer: Answer) -> bool:
+def is_split(answer: Answer) -> object:
     """A piece of thoughts and content is two chunks, of which the first has the logprobs."""
     chunks = events(answer)[:-1]
     choices = [chunk["choices"][0] for chunk in chunks]
@@ -77,7 +77,7 @@ def is_split(answer: Answer) -> bool:
     return len({chunk["created"] for chunk in chunks}) == 1
 
 
-def is_empty(answer: Answer) -> bool:
+def is_empty(answer: Answer) -> object:
     found = [
         (chunk["choices"][0]["delta"], chunk["choices"][0]["finish_reason"])
         for chunk in events(answer)[:-1]
@@ -85,12 +85,12 @@ def is_empty(answer: Answer) -> bool:
     return found == [({"role": "assistant", "content": ""}, None), ({}, "stop")]
 
 
-def is_plain_json(answer: Answer) -> bool:
+def is_plain_json(answer: Answer) -> object:
     return answer.headers["content-type"].startswith("application/json")
 
 
 def has_choices(number: int, reason: str) -> Expected:
-    def same(answer: Answer) -> bool:
+    def same(answer: Answer) -> object:
         return [choice["finish_reason"] for choice in answer.json["choices"]] == [reason] * number
 
     return same
@@ -99,7 +99,7 @@ def has_choices(number: int, reason: str) -> Expected:
 def vectors(number: int, length: int) -> Expected:
     """So many vectors of length one."""
 
-    def same(answer: Answer) -> bool:
+    def same(answer: Answer) -> object:
         found = [item["embedding"] for item in answer.json["data"]]
         assert [len(vector) for vector in found] == [length] * number
         return all(math.isclose(math.hypot(*vector), 1, abs_tol=1e-5) for vector in found)
@@ -107,12 +107,12 @@ def vectors(number: int, length: int) -> Expected:
     return same
 
 
-def is_packed(answer: Answer) -> bool:
+def is_packed(answer: Answer) -> object:
     packed = base64.b64decode(answer.json["data"][0]["embedding"])
     return math.isclose(math.hypot(*struct.unpack("<384f", packed)), 1, abs_tol=1e-5)
 
 
-def owners(answer: Answer) -> bool:
+def owners(answer: Answer) -> object:
     found = {model["id"]: model["owned_by"] for model in answer.json["data"]}
     return (found["user/minilm:latest"], found["tiny:latest"]) == ("user", "library")
 

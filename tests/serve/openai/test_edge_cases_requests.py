@@ -45,7 +45,7 @@ def answer_is(text: str) -> Expected:
     return lambda answer: answer.json["choices"][0]["message"]["content"] == text
 
 
-def has_logprobs(answer: Answer) -> bool:
+def has_logprobs(answer: Answer) -> object:
     [item] = answer.json["choices"][0]["logprobs"]["content"]
     return item["logprob"] <= 0 and bytes(item["bytes"]).decode() == item["token"]
 

@@ -37,18 +37,18 @@ def packed(body: dict[str, Any], status: int, expected: Expected) -> Step:
 def text_is(pattern: str) -> Expected:
     """The whole text of a response."""
 
-    def same(answer: Answer) -> bool:
+    def same(answer: Answer) -> object:
         text = answer.json["output"][-1]["content"][0]["text"]
         return re.fullmatch(pattern, text, re.DOTALL) is not None
 
     return same
 
 
-def is_loaded(answer: Answer) -> bool:
+def is_loaded(answer: Answer) -> object:
     return answer.json["status"] == "completed" and answer.json["usage"]["total_tokens"] == 0
 
 
-def is_framed(answer: Answer) -> bool:
+def is_framed(answer: Answer) -> object:
     # `frames` sees to it that the numbers of the events have no gaps.
     kinds = [event["type"] for event in frames(answer)]
     assert kinds[:2] == ["response.created", "response.in_progress"]
