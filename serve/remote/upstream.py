@@ -43,6 +43,11 @@ class Reply:
     content_type: str
     _response: BaseHTTPResponse
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers; one that came several times is in the items as often."""
+        return self._response.headers
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes; closing the generator ends the connection.
 
