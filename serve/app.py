@@ -23,6 +23,7 @@ from modelkit.serve.api import (
     health,
     models,
     ps,
+    recommendations,
     rerank,
     show,
     status,
@@ -30,7 +31,7 @@ from modelkit.serve.api import (
     web,
 )
 from modelkit.serve.api.errors import body_of, status_of
-from modelkit.serve.api.state import State, attach, default_scheduler, state
+from modelkit.serve.api.state import State, attach, default_scheduler, state, state_of
 from modelkit.serve.api.stream import INTERNAL_ERROR, json_response
 from modelkit.serve.exchange import current
 from modelkit.serve.keys import KeyFile
@@ -65,6 +66,7 @@ _GROUPS = (
     rerank,
     account,
     web,
+    recommendations,
     openai_chat,
     openai_completions,
     openai_embeddings,
@@ -122,6 +124,7 @@ def create_app(
         require_keys(app, keys)
     app.after_request(_release_body)
     spans = tracer()
+    app.before_serving(_prepare(app))
     app.after_serving(_close(app, spans))
     guarded = HostCheck(app.asgi_app) if loopback else app.asgi_app
     allowed = allowed_origins(setting("ORIGINS") if origins is None else origins)
@@ -176,6 +179,13 @@ async def _release_body(response: Response) -> Response:
     # The receiver must not wait for a reader any more; see modelkit/asgi/body.py.
     cast(BoundedBody, request.body).release()
     return response
+
+
+def _prepare(app: Quart) -> Callable[[], Awaitable[None]]:
+    async def prepare() -> None:
+        state_of(app).scheduler.prepare(delay=0.0)
+
+    return prepare
 
 
 def _close(app: Quart, spans: Tracer | None) -> Callable[[], Awaitable[None]]:

@@ -10,7 +10,7 @@ from modelkit.durations import FOREVER, seconds_setting
 from modelkit.serve.loading import default_load_options
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions
-from modelkit.settings import uint
+from modelkit.settings import flag, uint
 from modelkit.store import Store
 
 _KEY = "modelkit"
@@ -26,6 +26,7 @@ def default_scheduler() -> Scheduler:
         keep_alive=seconds_setting("KEEP_ALIVE", 300.0),
         load_timeout=None if timeout == FOREVER else timeout,
         stall_timeout=None if patience == FOREVER else patience,
+        spare=flag("SPARE_RUNNER", default=True),
     )
 
 

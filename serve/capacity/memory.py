@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Memory:
 
 
 def estimate(files: ModelFiles, options: LoadOptions) -> Memory:
-    """What loading these files with these options will take; raises GGUFError.
+    """What loading these files with these options will take; raises GGUFError and OSError.
 
     The cache is exact for llama.cpp's plain and sliding-window caches (it keeps whole contexts for
     the latter too) and an upper bound for recurrent and hybrid models. The compute buffers follow
@@ -82,11 +83,9 @@ class Shape:
 
     @classmethod
     def read(cls, path: Path) -> Shape:
-        """The shape of a GGUF file; raises GGUFError."""
-        header = read_header(path, arrays=False)
-        if any(key.endswith(_PER_LAYER) and v is None for key, v in header.metadata.items()):
-            header = read_header(path)
-        return cls.of(header)
+        """The shape of a GGUF file, which is read once; raises GGUFError and OSError."""
+        file = path.stat()
+        return _read(path, file.st_size, file.st_mtime_ns)
 
     @classmethod
     def of(cls, header: GGUFHeader) -> Shape:
@@ -141,6 +140,15 @@ class Shape:
 
     def _widths(self) -> Iterable[int]:
         return (width for width in (*self.key_widths, *self.value_widths) if width)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, size: int, modified: int) -> Shape:
+    """The shape of a file that has not changed since: a large vocabulary takes long to skip."""
+    header = read_header(path, arrays=False)
+    if any(key.endswith(_PER_LAYER) and v is None for key, v in header.metadata.items()):
+        header = read_header(path)
+    return Shape.of(header)
 
 
 _PER_LAYER = (".head_count", ".head_count_kv", ".feed_forward_length")

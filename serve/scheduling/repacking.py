@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import re
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,10 +53,11 @@ async def start_runner(files: ModelFiles, options: LoadOptions, **settings: Any)
 
 def crash_note() -> Path:
     """The file that says that repacked weights crash with this engine on this CPU."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "modelkit" / f"engine-{_engine()}-crashes-with-repacked-weights"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return folder / "modelkit" / f"engine-{_engine()}-crashes-with-repacked-weights"
 
 
+@cache
 def _engine() -> str:
     """A name for the compiled engine and the CPU: another build, or another CPU, is tried anew."""
     spec = find_spec("llama_cpp")

@@ -25,6 +25,11 @@ class Roster:
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
 
+    @property
+    def busy(self) -> bool:
+        """Is any of them being used?"""
+        return any(entry.users for entry in self)
+
     def get(self, key: str) -> Entry | None:
         """The entry of a key, dead or retiring ones included."""
         return self._entries.get(key)

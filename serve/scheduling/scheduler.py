@@ -17,6 +17,7 @@ from modelkit.serve.runner.parent.process import Crashed
 from modelkit.serve.scheduling.entry import Entry, LoadedEntry
 from modelkit.serve.scheduling.failures import Failure, Failures
 from modelkit.serve.scheduling.roster import Roster, seconds
+from modelkit.serve.scheduling.spare import QUIET, ROOM, Spare
 from modelkit.serve.scheduling.starting import Starter
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Scheduler:
     max_loaded 0 means automatic; keep_alive is seconds, negative for ever; load_timeout is the
     longest silence of a loading runner in seconds, None for ever; a runner that makes no progress
     for stall_timeout seconds is killed, None for never. `available` tells the bytes of memory that
-    are free, None when it does not know.
+    are free, None when it does not know. With `spare`, a process for the next model is kept ready.
     """
 
     def __init__(
@@ -54,14 +55,19 @@ class Scheduler:
         load_timeout: float | None = 300.0,
         stall_timeout: float | None = 300.0,
         available: Callable[[], int | None] = available_memory,
+        spare: bool = False,
     ) -> None:
         self._max_loaded = max_loaded or _DEFAULT_MAX_LOADED
         self._max_queue = max_queue
         self._keep_alive = keep_alive
         self._failures = Failures()
         self._roster = Roster()
+        self._available = available
+        self._keeps_spare = spare
+        self._spare = Spare(self._wants_spare)
         self._starter = Starter(
             self._roster,
+            self._spare.take,
             load_timeout=load_timeout,
             stall_timeout=stall_timeout,
             available=available,
@@ -93,6 +99,12 @@ class Scheduler:
             if entry.runner.alive and entry.runner.answered:
                 self._failures.worked(key)
             self._roster.leave(entry)
+            self.prepare()
+
+    def prepare(self, delay: float = QUIET) -> None:
+        """Start a process for the next model in `delay` seconds, unless there is work then."""
+        if self._keeps_spare:
+            self._spare.prepare(delay)
 
     async def unload(self, key: str) -> None:
         """Unload a model: now when it is idle, otherwise after the requests it is answering."""
@@ -126,7 +138,14 @@ class Scheduler:
         self._closed = True
         for entry in self._roster:
             self._roster.remove(entry)
+        await self._spare.close()
         await self._roster.settle()
+
+    def _wants_spare(self) -> bool:
+        if self._closed or self._roster.busy or self._turn.locked():
+            return False
+        free = self._available()
+        return free is None or free >= ROOM
 
     async def _obtain(self, key: str, name: str, files: ModelFiles, options: LoadOptions) -> Entry:
         """A usable entry: the loaded one at once, or a new one after waiting for our turn."""
@@ -145,6 +164,7 @@ class Scheduler:
             return entry or await self._load(key, name, files, options)
         finally:
             self._turn.release()
+            self.prepare()
 
     def _usable(self, key: str, files: ModelFiles, options: LoadOptions) -> Entry | None:
         if self._closed:

@@ -12,25 +12,28 @@ from modelkit.serve.runner.parent.process import Crashed
 from modelkit.serve.scheduling.repacking import start_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from modelkit.serve.runner.parent.child import Child
     from modelkit.serve.runner.parent.process import RunnerProcess
     from modelkit.serve.scheduling.roster import Roster
     from modelkit.serve.types import LoadOptions, ModelFiles
 
 
 class Starter:
-    """Starts runners; the settings are Scheduler's."""
+    """Starts runners in processes that `hatch` returns; the settings are Scheduler's."""
 
     def __init__(
         self,
         roster: Roster,
+        hatch: Callable[[], Awaitable[Child]],
         *,
         load_timeout: float | None,
         stall_timeout: float | None,
         available: Callable[[], int | None],
     ) -> None:
         self._roster = roster
+        self._hatch = hatch
         self._load_timeout = load_timeout
         self._stall_timeout = stall_timeout
         self._available = available
@@ -70,7 +73,11 @@ class Starter:
 
     async def _attempt(self, files: ModelFiles, options: LoadOptions) -> RunnerProcess:
         return await start_runner(
-            files, options, stall_timeout=self._load_timeout, patience=self._stall_timeout
+            files,
+            options,
+            stall_timeout=self._load_timeout,
+            patience=self._stall_timeout,
+            hatch=self._hatch,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,8 +14,7 @@ from modelkit.serve.runner.frames import GRACE
 from modelkit.serve.runner.parent.log import LogTail
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _ENVIRONMENT = {
     # A failed assertion in ggml would otherwise start a debugger on its own process.
@@ -22,31 +22,56 @@ _ENVIRONMENT = {
     # OpenMP threads spin while they wait. When the cores are shared that starves the thread they
     # wait for, and tokens take 10 to 50 times as long; a shorter spin costs nothing when not.
     "GOMP_SPINCOUNT": "3000",
+    # numpy's linear algebra, which we have no use for, would start threads that spin, too.
+    "OPENBLAS_NUM_THREADS": "1",
 }
 
 
-class Child:
-    """A worker process. `heard` is called whenever it writes to its standard error."""
+def child_environment() -> dict[str, str]:
+    """What a process that is started now would get."""
+    return {**_ENVIRONMENT, **os.environ}
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+
+class Child:
+    """A worker process, which waits for a model to load at the other end of `socket`.
+
+    `heard` is called whenever it writes to its standard error; `environment` is what it got.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        ours: socket.socket,
+        environment: Mapping[str, str],
+    ) -> None:
         self.heard: Callable[[], None] = lambda: None
         self.log = LogTail()
+        self.socket = ours
+        self.environment = environment
         self._process = process
         self._reading = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, theirs: socket.socket) -> Child:
-        """A process that inherits its end of the socket."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "modelkit.serve.runner.worker"),
-            *(str(theirs.fileno()), str(os.getpid())),
-            pass_fds=[theirs.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**_ENVIRONMENT, **os.environ},
-        )
-        return cls(process)
+    async def start(cls) -> Child:
+        """A new process, in today's environment."""
+        ours, theirs = socket.socketpair()
+        environment = child_environment()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "modelkit.serve.runner.worker"),
+                *(str(theirs.fileno()), str(os.getpid())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, ours, environment)
 
     @property
     def pid(self) -> int:
@@ -56,6 +81,16 @@ class Child:
     def returncode(self) -> int | None:
         """As subprocess has it: None while it runs, -N when signal N ended it."""
         return self._process.returncode
+
+    @property
+    def listens(self) -> bool:
+        """Does it still hold its end of the socket? To be asked before anything is received."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     @property
     def reason(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ from modelkit.serve.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from contextlib import AbstractContextManager
 
 _DIED = (
@@ -96,25 +95,19 @@ class RunnerProcess:
         stall_timeout: float | None = 300.0,
         patience: float | None = 300.0,
         progress: Callable[[float], None] = _ignore,
+        hatch: Callable[[], Awaitable[Child]] = Child.start,
     ) -> RunnerProcess:
-        """Start a process and load a model in it.
+        """Load a model in a process, which `hatch` returns.
 
         The process is killed when it has work and makes no progress for `patience` seconds (None:
         never). Raises UsageError for bad options, EngineError with llama.cpp's reason in one line,
         Crashed when the child dies, EngineError when it gives no sign of life for `stall_timeout`
         seconds (None: wait for ever).
         """
-        ours, theirs = socket.socketpair()
-        try:
-            runner = cls(await Child.start(theirs))
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
+        runner = cls(await hatch())
         try:
             loop = asyncio.get_running_loop()
-            await loop.create_connection(lambda: runner._channel, sock=ours)
+            await loop.create_connection(lambda: runner._channel, sock=runner._child.socket)
             runner.info = await runner._load(Load(files, options), stall_timeout, progress)
         except BaseException as error:
             crash = runner._crash(error)
