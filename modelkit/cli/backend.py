@@ -9,6 +9,7 @@ import click
 
 from modelkit.address import Address
 from modelkit.errors import ModelNotFound, NotFound
+from modelkit.manifest import Manifest, MediaType, ModelConfig
 from modelkit.names import ModelName
 from modelkit.settings import setting
 from modelkit.store import Store
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """One row of `list`; `size` in bytes, `modified_at` in seconds since 1970."""
+    """One row of `list`; `size` in bytes, `modified_at` in seconds since 1970.
+
+    remote_host: where a model is that has no weights here.
+    """
 
     name: str
     digest: str
     size: int
     modified_at: float
+    remote_host: str = ""
 
 
 class Backend(Protocol):
@@ -85,7 +90,13 @@ class Local:
     def _listed(self, name: ModelName) -> Listed:
         manifest = self.store.manifest(name)
         modified_at = self.store.modified_at(name)
-        return Listed(name.short, manifest.digest.hex, manifest.size, modified_at)
+        away = "" if manifest.layers_of(MediaType.MODEL) else self._remote_host(manifest)
+        return Listed(name.short, manifest.digest.hex, manifest.size, modified_at, away)
+
+    def _remote_host(self, manifest: Manifest) -> str:
+        if manifest.config is None:
+            return ""
+        return ModelConfig.parse(self.store.read_blob(manifest.config.digest)).remote_host
 
     def show(self, name: ModelName, *, verbose: bool) -> dict[str, Any]:
         from modelkit.model import Model
@@ -137,6 +148,7 @@ class Remote:
                 item["digest"],
                 item["size"],
                 datetime.fromisoformat(item["modified_at"]).timestamp(),
+                item.get("remote_host", ""),
             )
             for item in items
         ]

@@ -28,12 +28,14 @@ def human_bytes(size: int) -> str:
 
 
 def human_age(seconds: float) -> str:
-    """A span of time: `42 seconds`, `About an hour`, `3 weeks`."""
+    """A span of time: `42 seconds`, `About an hour`, `3 weeks`; from an hour on in whole hours."""
     if seconds < 1:
         return "Less than a second"
+    if seconds >= _HOUR:
+        seconds = int(seconds / _HOUR + 0.5) * _HOUR
     for below, divisor, unit in _STEPS:
         if seconds < below:
-            count = int(seconds // divisor) if unit != "hour" else round(seconds / divisor)
+            count = int(seconds // divisor)
             if count <= 1 and unit in ("minute", "hour"):
                 return f"About {'an' if unit == 'hour' else 'a'} {unit}"
             return f"{count} {unit}{'' if count == 1 else 's'}"

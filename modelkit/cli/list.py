@@ -32,7 +32,7 @@ def list_(ctx: click.Context, prefix: str, as_json: bool) -> None:
         (
             model.name,
             model.digest[:12],
-            human_bytes(model.size),
+            "-" if model.remote_host else human_bytes(model.size),
             f"{human_age(now - model.modified_at)} ago",
         )
         for model in models

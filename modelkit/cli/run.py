@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -14,16 +15,30 @@ from modelkit.cli.chat import chat, print_metrics
 from modelkit.cli.console import progress
 from modelkit.cli.engine import own_server
 from modelkit.cli.server import Server
+from modelkit.durations import keep_alive_seconds
 from modelkit.errors import NotFound, UsageError
 from modelkit.names import ModelName
 
+LEVELS = ("true", "false", "high", "medium", "low", "max")
 
-@click.command("run")
+
+class _Run(click.Command):
+    """`--think` alone is a flag: its level, if there is one, comes after `=`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        words = ["--think=true" if word == "--think" else word for word in args[:end]]
+        return super().parse_args(ctx, [*words, *args[end:]])
+
+
+@click.command("run", cls=_Run)
 @click.argument("name")
 @click.argument("prompt", nargs=-1)
 @click.option(
     "--keepalive", metavar="DURATION", help="How long the model stays loaded: 5m, 0, -1s."
 )
+@click.option("--think", metavar="[=LEVEL]", help=f"Whether to think: {', '.join(LEVELS)}.")
+@click.option("--hidethinking", is_flag=True, help="Do not show the thoughts.")
 @click.option("--verbose", is_flag=True, help="Then print counts and speeds.")
 @click.option("--insecure", is_flag=True, help="Speak plain HTTP if the model must be pulled.")
 @click.pass_context
@@ -32,6 +47,8 @@ def run_(
     name: str,
     prompt: tuple[str, ...],
     keepalive: str | None,
+    think: str | None,
+    hidethinking: bool,
     verbose: bool,
     insecure: bool,
 ) -> None:
@@ -39,22 +56,49 @@ def run_(
 
     Standard input, if it is not a terminal, goes before the prompt. A server that answers at the
     address is used; otherwise an engine runs for the length of this command. A model that is not
-    there is pulled first. An embedding model prints its vector as JSON.
+    there is pulled first. An embedding model prints its vector as JSON. Thoughts go to standard
+    error.
 
     \b
     Example: modelkit run llama "Why is the sky blue?"
              cat notes.txt | modelkit run llama "Summarize:"
     """
     ModelName.parse(name)
-    text = _prompt(prompt)
+    options = {"model": name} | _fields(keepalive, think)
+    asked = _Question(options, _prompt(prompt), hidethinking, verbose, insecure)
     found = server(ctx)
     if found.answers():
-        _answer(found, name, text, keepalive, verbose, insecure)
+        _answer(found, asked)
         return
     if ctx.obj["host"]:
         found.call("GET", "/api/version")  # raises: the user named a server that does not answer
     with own_server() as started:
-        _answer(started, name, text, keepalive, verbose, insecure)
+        _answer(started, asked)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked: the fields of every request, the prompt, and what is shown of the answer."""
+
+    options: dict[str, Any]
+    prompt: str | None
+    hidden: bool
+    verbose: bool
+    insecure: bool
+
+
+def _fields(keepalive: str | None, think: str | None) -> dict[str, Any]:
+    """The options as requests have them; raises UsageError."""
+    fields: dict[str, Any] = {}
+    if keepalive is not None:
+        keep_alive_seconds(keepalive)
+        fields["keep_alive"] = keepalive
+    if think is not None:
+        if think not in LEVELS:
+            levels = f"{', '.join(LEVELS[:-1])}, or {LEVELS[-1]}"
+            raise UsageError(f'invalid value for --think: "{think}" (must be {levels})')
+        fields["think"] = {"true": True, "false": False}.get(think, think)
+    return fields
 
 
 def _prompt(words: tuple[str, ...]) -> str | None:
@@ -68,28 +112,20 @@ def _piped() -> str:
     mode = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
         return ""
-    return sys.stdin.read().strip("\n")
+    return sys.stdin.read()
 
 
-def _answer(
-    target: Server,
-    name: str,
-    prompt: str | None,
-    keepalive: str | None,
-    verbose: bool,
-    insecure: bool,
-) -> None:
-    capabilities = _ensure(target, name, insecure)
-    options: dict[str, Any] = {"model": name}
-    if keepalive is not None:
-        options["keep_alive"] = keepalive
+def _answer(target: Server, asked: _Question) -> None:
+    options, prompt = asked.options, asked.prompt
+    capabilities = _ensure(target, options["model"], asked.insecure)
     if "embedding" in capabilities:
         _embed(target, options, prompt)
     elif prompt is None:
-        chat(target, options, verbose)
+        chat(target, options, asked.verbose)
     else:
-        last = _print_pieces(target.stream("/api/generate", {**options, "prompt": prompt}))
-        if verbose:
+        pieces = target.stream("/api/generate", {**options, "prompt": prompt})
+        last = _print_pieces(pieces, hidden=asked.hidden)
+        if asked.verbose:
             print_metrics(last)
 
 
@@ -113,10 +149,19 @@ def _embed(target: Server, options: dict[str, Any], prompt: str | None) -> None:
     click.echo(json.dumps(answer["embeddings"][0]))
 
 
-def _print_pieces(pieces: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _print_pieces(pieces: Iterable[dict[str, Any]], *, hidden: bool) -> dict[str, Any]:
+    """Print an answer as it comes, its thoughts on standard error; returns the last piece."""
     last: dict[str, Any] = {}
+    thinking = False
     for last in pieces:
-        click.echo(last.get("response", ""), nl=False)
+        thought, said = last.get("thinking", ""), last.get("response", "")
+        if thought and not hidden:
+            click.echo(thought if thinking else f"Thinking...\n{thought}", nl=False, err=True)
+            thinking = True
+        if thinking and said:
+            click.echo("\n...done thinking.\n", err=True)
+            thinking = False
+        click.echo(said, nl=False)
         sys.stdout.flush()
     click.echo()
     return last

@@ -75,11 +75,13 @@ def _sections(described: dict[str, Any], verbose: bool) -> str:
         _section(
             "Model",
             [
-                ("architecture", architecture),
-                ("parameters", details["parameter_size"]),
+                ("Remote model", described.get("remote_model") or None),
+                ("Remote URL", described.get("remote_host") or None),
+                ("architecture", architecture or None),
+                ("parameters", details["parameter_size"] or None),
                 ("context length", info.get(f"{architecture}.context_length")),
                 ("embedding length", info.get(f"{architecture}.embedding_length")),
-                ("quantization", details["quantization_level"]),
+                ("quantization", details["quantization_level"] or None),
                 ("requires", described.get("requires")),
             ],
         ),

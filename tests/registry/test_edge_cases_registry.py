@@ -133,7 +133,9 @@ def test_68_a_part_that_stalls_is_asked_for_again_without_end(
     origin: Store, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "_PAUSES", (0.01, 0.01))
-    monkeypatch.setitem(RegistryClient.request.__kwdefaults__, "patience", 0.2)
+    defaults = RegistryClient.request.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "patience", 0.2)
     [layer, *_] = add_model(origin, NAME, pattern(2 * MIB)).layers
     steady, turns = serve_model(origin, NAME), iter(range(8))
 
