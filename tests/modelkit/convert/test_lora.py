@@ -257,8 +257,9 @@ def test_integers_are_no_adapter(base: Base, tmp_path: Path) -> None:
         converted(tmp_path, files, base)
 
 
-def test_the_base_must_be_a_llama(base: Base, tmp_path: Path) -> None:
-    bert = write_gguf(tmp_path / "bert.gguf", {"general.architecture": "bert"})
+@pytest.mark.parametrize("architecture", ["bert", "qwen2"])
+def test_the_base_must_be_a_llama(architecture: str, base: Base, tmp_path: Path) -> None:
+    other = write_gguf(tmp_path / "other.gguf", {"general.architecture": architecture})
     files = peft(tmp_path / "lora", factors(base))
     with pytest.raises(UsageError, match="unsupported architecture"):
-        convert_lora(files, read_header(bert), io.BytesIO(), silent)
+        convert_lora(files, read_header(other), io.BytesIO(), silent)
