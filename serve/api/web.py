@@ -1,84 +1,58 @@
-"""/api/experimental/…: web search and pages from Ollama's cloud, and models worth a try."""
+"""/api/web_search and /api/web_fetch: what the web has on a question, and one of its pages."""
 
 import asyncio
-from typing import Any
 
-from quart import Blueprint, Response, request
+import msgspec
+from quart import Blueprint, Response, current_app
 
 from modelkit.serve.api.errors import ApiError
-from modelkit.serve.api.reader import read_bytes
-from modelkit.serve.api.stream import JSON, json_response
-from modelkit.serve.remote.places import cloud_url, require_cloud
-from modelkit.serve.remote.upstream import send
+from modelkit.serve.api.reader import read
+from modelkit.serve.api.stream import json_response
+from modelkit.serve.web.reading import AT_ONCE, read_page
+from modelkit.serve.web.search import search
 
 blueprint = Blueprint("web", __name__)
 
-_CLOUD_MODELS: tuple[dict[str, Any], ...] = (
-    {
-        "model": "kimi-k2.6:cloud",
-        "description": "Long tasks of coding and agents",
-        "context_length": 262144,
-        "max_output_tokens": 262144,
-    },
-    {
-        "model": "glm-5.1:cloud",
-        "description": "Reasoning and code",
-        "context_length": 202752,
-        "max_output_tokens": 131072,
-    },
-    {
-        "model": "qwen3.5:cloud",
-        "description": "Reasoning, code and images",
-        "context_length": 262144,
-        "max_output_tokens": 32768,
-    },
-    {
-        "model": "minimax-m2.7:cloud",
-        "description": "Code and tools",
-        "context_length": 204800,
-        "max_output_tokens": 128000,
-    },
-)
-_LOCAL_MODELS: tuple[dict[str, Any], ...] = (
-    {
-        "model": "gemma4",
-        "description": "Reasoning, code and images on one GPU",
-        "vram_bytes": 12 * 10**9,
-    },
-    {
-        "model": "qwen3.5",
-        "description": "Reasoning, code and images on one GPU",
-        "vram_bytes": 14 * 10**9,
-    },
-)
+MAX_RESULTS = 10
+_RESULTS = 5
+_KEY = "modelkit.pages"
 
 
+class SearchRequest(msgspec.Struct, kw_only=True):
+    """What to search the web for, and how many results at most."""
+
+    query: str = ""
+    max_results: int = _RESULTS
+
+
+class FetchRequest(msgspec.Struct, kw_only=True):
+    """The address of a page."""
+
+    url: str = ""
+
+
+@blueprint.post("/api/web_search")
 @blueprint.post("/api/experimental/web_search")
 async def web_search() -> Response:
-    """Search the web: the cloud's answer as it is."""
-    return await _ask("/api/web_search", "web search")
+    """Search the web with the server that is configured; its refusals are passed on."""
+    body = await read(SearchRequest)
+    if not body.query.strip():
+        raise ApiError(400, "query is required")
+    if not 1 <= body.max_results <= MAX_RESULTS:
+        raise ApiError(400, f"max_results must be from 1 to {MAX_RESULTS}")
+    found = await search(body.query, body.max_results)
+    return Response(found.body, status=found.status, content_type=found.content_type)
 
 
+@blueprint.post("/api/web_fetch")
 @blueprint.post("/api/experimental/web_fetch")
 async def web_fetch() -> Response:
-    """One web page as text: the cloud's answer as it is."""
-    return await _ask("/api/web_fetch", "web fetch")
+    """Read a web page: its title, its text as Markdown, and where its links lead."""
+    body = await read(FetchRequest)
+    return json_response(await read_page(body.url, _room()))
 
 
-@blueprint.get("/api/experimental/model-recommendations")
-async def recommendations() -> Response:
-    """Models worth a try; those of the cloud only where it is on."""
-    cloud = await asyncio.to_thread(cloud_url)
-    models = (*_CLOUD_MODELS, *_LOCAL_MODELS) if cloud else _LOCAL_MODELS
-    return json_response({"recommendations": models})
-
-
-async def _ask(path: str, what: str) -> Response:
-    body = await read_bytes()
-    if not body.strip():
-        raise ApiError(400, "missing request body")
-    url = require_cloud(what)
-    kept = {"Content-Type": request.headers.get("Content-Type", "application/json")}
-    reply = await send("POST", url + path, body, kept)
-    answer = await reply.body()
-    return Response(answer, status=reply.status, content_type=reply.content_type or JSON)
+def _room() -> asyncio.Semaphore:
+    """What lets so many pages be read at once."""
+    room: asyncio.Semaphore = current_app.extensions.setdefault(_KEY, asyncio.Semaphore(AT_ONCE))
+    return room

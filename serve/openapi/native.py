@@ -12,7 +12,10 @@ from modelkit.serve.api.models import CopyRequest, NamedRequest
 from modelkit.serve.api.rerank import RerankRequest, RerankResponse
 from modelkit.serve.api.show import ShowRequest
 from modelkit.serve.api.transfer import TransferRequest
+from modelkit.serve.api.web import FetchRequest, SearchRequest
 from modelkit.serve.openapi.operation import BODY, BYTES, MODEL, TEXT, Operation
+from modelkit.serve.web.page import Page
+from modelkit.serve.web.search import Results
 
 
 class Version(msgspec.Struct, kw_only=True):
@@ -175,8 +178,9 @@ def _native(verb: str, rule: str, failures: tuple[int, ...] = (500,), **more: An
 _TRANSFER: dict[str, Any] = {"answer": Success, "line": Step}
 _NAMED = ("model",)
 _STORE = (*BODY, 404)
-# What another server answers to what is passed on to it; its own failures keep their status.
-_CLOUD = (*BODY, 401, 403, 404, 429, 502, 503)
+# What a search server refuses keeps its status.
+_SEARCH = (*BODY, 401, 403, 404, 429, 502, 503, 504)
+_FETCH = (*BODY, 403, 501, 502, 504)
 
 OPERATIONS = (
     _native(
@@ -238,11 +242,13 @@ OPERATIONS = (
     _native("POST", "/api/me", (401, 500, 503), answer=User),
     _native("POST", "/api/signout", (401, 500), answer=type(None)),
     _native("DELETE", "/api/user/keys/<key>", (401, 404, 500), answer=type(None)),
-    _native(
-        "POST", "/api/experimental/web_search", _CLOUD, body=dict[str, Any], answer=dict[str, Any]
+    *(
+        _native("POST", rule, _SEARCH, body=SearchRequest, required=("query",), answer=Results)
+        for rule in ("/api/web_search", "/api/experimental/web_search")
     ),
-    _native(
-        "POST", "/api/experimental/web_fetch", _CLOUD, body=dict[str, Any], answer=dict[str, Any]
+    *(
+        _native("POST", rule, _FETCH, body=FetchRequest, required=("url",), answer=Page)
+        for rule in ("/api/web_fetch", "/api/experimental/web_fetch")
     ),
     _native("GET", "/api/experimental/model-recommendations", answer=Recommendations),
     _native("GET", "/api/version", answer=Version),

@@ -24,7 +24,7 @@ from modelkit.version import __version__
 MAX_BODY = 64 << 20
 """Bytes of an answer that is taken as a whole, and of one line of a stream."""
 
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=600.0)
+_PATIENCE = 600.0
 _CHUNK = 1 << 16
 
 
@@ -86,15 +86,21 @@ class Reply:
 
 
 async def send(
-    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    key: str | None = None,
+    patience: float = _PATIENCE,
 ) -> Reply:
-    """One request, no redirects followed.
+    """One request, no redirects followed; the other side may be silent for `patience` seconds.
 
-    Signed for the cloud, or for everyone with MODELKIT_AUTH. Raises Unsigned, or ApiError 502
-    when nobody answers.
+    It carries the `key` for that server; without one it is signed for the cloud, or for everyone
+    with MODELKIT_AUTH. Raises Unsigned, or ApiError 502 when nobody answers.
     """
     work = asyncio.get_running_loop().run_in_executor(
-        None, _open, method, url, body, dict(headers or {})
+        None, _open, method, url, body, dict(headers or {}), key, patience
     )
     try:
         response = await asyncio.shield(work)
@@ -108,9 +114,18 @@ async def send(
     return Reply(response.status, response.headers.get("Content-Type", ""), response)
 
 
-def _open(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> BaseHTTPResponse:
+def _open(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    key: str | None,
+    patience: float,
+) -> BaseHTTPResponse:
     parts = urlsplit(url)
-    if is_cloud(url) or flag("AUTH"):
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    elif is_cloud(url) or flag("AUTH"):
         stamp = f"ts={int(time.time())}"
         url = f"{url}{'&' if parts.query else '?'}{stamp}"
         query = f"{parts.query}&{stamp}" if parts.query else stamp
@@ -131,7 +146,7 @@ def _open(method: str, url: str, body: bytes | None, headers: dict[str, str]) ->
         preload_content=False,
         redirect=False,
         retries=False,
-        timeout=_TIMEOUT,
+        timeout=urllib3.Timeout(connect=10.0, read=patience),
     )
 
 

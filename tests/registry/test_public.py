@@ -2,12 +2,14 @@
 
 import ipaddress
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import NameResolutionError
 
+from modelkit.registry.http import public
 from modelkit.registry.http.public import (
     NotPublic,
     PublicHTTPPool,
@@ -122,3 +124,26 @@ def test_no_connection_is_made_to_a_host_that_is_not_public() -> None:
     assert server.requests == []
     with pytest.raises(NameResolutionError):
         PublicHTTPPool(NOBODY).urlopen("GET", "/", retries=False)
+
+
+def test_a_name_that_changes_its_address_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = socket.getaddrinfo, []
+
+    def rebinding(host: str, port: int, *more: Any, **named: Any) -> Any:
+        """The first answer is one address, every further one another."""
+        if host == "rebinding.example":
+            asked.append(host)
+            host = "127.0.0.1" if len(asked) == 1 else "127.0.0.2"
+        return real(host, port, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(public, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(public, "is_own", lambda _address: False)
+    with WebServer(lambda _request: Reply(204)) as server:
+        pool = PublicHTTPPool("rebinding.example", int(server.host.rpartition(":")[2]))
+        assert pool.urlopen("GET", "/", retries=False).status == 204
+        assert len(asked) == 1
+        with pytest.raises(NotPublic, match=r"rebinding\.example is at 127\.0\.0\.2"):
+            PublicHTTPPool("rebinding.example", pool.port).urlopen("GET", "/", retries=False)
+    assert server.requests[0].headers["host"] == f"rebinding.example:{pool.port}"
+    assert len(server.requests) == 1

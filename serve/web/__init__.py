@@ -1,0 +1,1 @@
+"""The web for models: searching it, and reading its pages."""
