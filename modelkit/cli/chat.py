@@ -1,35 +1,39 @@
 """The conversation of `modelkit run NAME` on a terminal."""
 
-import sys
 from typing import Any
 
 import click
 
+from modelkit.cli.answer import AnswerPrinter
 from modelkit.cli.console import say
 from modelkit.cli.server import Server
-from modelkit.errors import ModelkitError
+from modelkit.errors import ModelkitError, UsageError
+from modelkit.options import OPTIONS, parse_parameter
 
 HELP = """\
+/set parameter NAME VALUE…
+           as PARAMETER in a Modelfile
 /clear     forget the conversation
 /bye       leave (or Ctrl-D)
 /?         this help
 \"\"\"        begins and ends a message of several lines; Ctrl-C stops an answer"""
 
 
-def chat(target: Server, options: dict[str, Any], verbose: bool) -> None:
-    """Read lines, stream answers, keep the history until /bye."""
+def chat(target: Server, fields: dict[str, Any], *, hidden: bool, verbose: bool) -> None:
+    """Read lines, stream answers, keep the history until /bye.
+
+    fields: those of every request. hidden: thoughts are not shown.
+    """
     import readline  # noqa: F401  (gives `input` its line editing)
 
-    history: list[dict[str, str]] = []
+    conversation = _Conversation(target, fields, hidden, verbose)
     while (text := _read()) is not None:
         if text in ("/bye", "/exit"):
             return
-        if text == "/clear":
-            history.clear()
-        elif text.startswith("/"):
-            say(HELP)
+        if text.startswith("/"):
+            conversation.obey(text.split())
         elif text:
-            _turn(target, options, history, text, verbose)
+            conversation.ask(text)
 
 
 def _read() -> str | None:
@@ -49,26 +53,57 @@ def _read() -> str | None:
         return ""
 
 
-def _turn(
-    target: Server, options: dict[str, Any], history: list[dict[str, str]], text: str, verbose: bool
-) -> None:
-    messages = [*history, {"role": "user", "content": text}]
-    answer, last = "", {}
-    try:
-        for last in target.stream("/api/chat", {**options, "messages": messages}):
-            piece = last["message"]["content"]
-            answer += piece
-            click.echo(piece, nl=False)
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        pass  # the answer so far counts
-    except ModelkitError as error:
-        say(f"Error: {error.message}")
-        return
-    click.echo("\n")
-    history[:] = [*messages, {"role": "assistant", "content": answer}]
-    if verbose:
-        print_metrics(last)
+class _Conversation:
+    """What was said so far, and what was set for what comes."""
+
+    def __init__(self, target: Server, fields: dict[str, Any], hidden: bool, verbose: bool) -> None:
+        self._target, self._fields = target, fields
+        self._hidden, self._verbose = hidden, verbose
+        self._parameters: dict[str, object] = {}
+        self._history: list[dict[str, str]] = []
+
+    def obey(self, words: list[str]) -> None:
+        """A line that begins with a slash."""
+        match words:
+            case ["/clear"]:
+                self._history.clear()
+            case ["/set", "parameter", name, *values] if values:
+                self._set(name, values)
+            case ["/?" | "/help" | "/set", *_]:
+                say(HELP)
+            case _:
+                say(f"Unknown command '{words[0]}'. Type /? for help")
+
+    def ask(self, text: str) -> None:
+        """One question and its answer."""
+        messages = [*self._history, {"role": "user", "content": text}]
+        printer = AnswerPrinter(hidden=self._hidden)
+        body = {**self._fields, "messages": messages, "options": self._parameters}
+        answer, last = "", {}
+        try:
+            for last in self._target.stream("/api/chat", body):
+                message = last["message"]
+                answer += message["content"]
+                printer.show(message.get("thinking", ""), message["content"])
+        except KeyboardInterrupt:
+            pass  # the answer so far counts
+        except ModelkitError as error:
+            say(f"Error: {error.message}")
+            return
+        click.echo("\n")
+        self._history = [*messages, {"role": "assistant", "content": answer}]
+        if self._verbose:
+            print_metrics(last)
+
+    def _set(self, name: str, values: list[str]) -> None:
+        try:
+            parsed = [parse_parameter(name, value) for value in values]
+        except UsageError as error:
+            say(f'Couldn\'t set parameter: "{error.message}"')
+            return
+        several = OPTIONS[name].type == "strings"
+        self._parameters[name] = values if several else parsed[0]
+        click.echo(f"Set parameter '{name}' to '{', '.join(values)}'")
 
 
 def print_metrics(last: dict[str, Any]) -> None:

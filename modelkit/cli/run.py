@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from modelkit.cli.answer import AnswerPrinter
 from modelkit.cli.backend import Remote, server
 from modelkit.cli.chat import chat, print_metrics
 from modelkit.cli.console import progress
@@ -121,7 +122,7 @@ def _answer(target: Server, asked: _Question) -> None:
     if "embedding" in capabilities:
         _embed(target, options, prompt)
     elif prompt is None:
-        chat(target, options, asked.verbose)
+        chat(target, options, hidden=asked.hidden, verbose=asked.verbose)
     else:
         pieces = target.stream("/api/generate", {**options, "prompt": prompt})
         last = _print_pieces(pieces, hidden=asked.hidden)
@@ -150,18 +151,10 @@ def _embed(target: Server, options: dict[str, Any], prompt: str | None) -> None:
 
 
 def _print_pieces(pieces: Iterable[dict[str, Any]], *, hidden: bool) -> dict[str, Any]:
-    """Print an answer as it comes, its thoughts on standard error; returns the last piece."""
+    """Print an answer as it comes; returns the last piece."""
     last: dict[str, Any] = {}
-    thinking = False
+    printer = AnswerPrinter(hidden=hidden)
     for last in pieces:
-        thought, said = last.get("thinking", ""), last.get("response", "")
-        if thought and not hidden:
-            click.echo(thought if thinking else f"Thinking...\n{thought}", nl=False, err=True)
-            thinking = True
-        if thinking and said:
-            click.echo("\n...done thinking.\n", err=True)
-            thinking = False
-        click.echo(said, nl=False)
-        sys.stdout.flush()
+        printer.show(last.get("thinking", ""), last.get("response", ""))
     click.echo()
     return last

@@ -1,6 +1,8 @@
 """Edge cases 70 to 85 of the second list: what commands print, ask a server for, and refuse."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ from tests.cli import Modelkit
 from tests.modelkit.models import stored
 from tests.registry.servers import Reply, Request, WebServer
 
-NUMBERS = {*range(70, 78), 81, 83, 85}
+NUMBERS = {*range(70, 79), 81, 83, 85}
 HEADER = ["NAME", "ID", "SIZE", "MODIFIED"]
 LEVELS = "(must be true, false, high, medium, low, or max)"
 
@@ -94,6 +96,7 @@ class Ears(WebServer):
             "/api/show": {"capabilities": self.capabilities},
             "/api/embed": {"embeddings": [[0.5, 0.25]]},
             "/api/generate": {"response": "Yes.", "thinking": "Hm.", "done": True},
+            "/api/chat": {"message": {"content": "Yes."}, "done": True},
         }
         return Reply(body=json.dumps(answers.get(request.path, {})).encode())
 
@@ -162,6 +165,48 @@ def test_77_an_embedding_model_needs_text_and_prints_its_vector(modelkit: Modelk
         line = modelkit.fails(2, "--host", web.url, "run", "m", "")
         assert "embedding models require input text" in line
         assert modelkit("--host", web.url, "run", "m", "sky").out == "[0.5, 0.25]\n"
+
+
+def converse(url: str, *lines: str) -> str:
+    """What is printed when these lines are typed on a terminal."""
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "modelkit", "--host", url, "run", "m"]
+    try:
+        os.write(terminal, "".join(f"{line}\n" for line in (*lines, "/bye")).encode())
+        done = subprocess.run(
+            command, stdin=its_end, text=True, capture_output=True, check=True, timeout=60
+        )
+    finally:
+        os.close(terminal)
+        os.close(its_end)
+    return done.stdout + done.stderr
+
+
+def test_78_a_message_may_have_several_lines(ears: Ears) -> None:
+    assert "Yes." in converse(ears.url, '"""a', 'b"""')
+    assert ears.heard["messages"] == [{"role": "user", "content": "a\nb"}]
+
+
+@pytest.mark.parametrize(
+    ("number", "line", "said"),
+    [
+        (
+            78,
+            "/set parameter temperature x",
+            'Couldn\'t set parameter: "invalid float value [x]"',
+        ),
+        (78, "/set parameter warmth 1", "Couldn't set parameter: \"unknown parameter 'warmth'\""),
+        (78, "/foo", "Unknown command '/foo'. Type /? for help"),
+    ],
+)
+def test_a_command_that_is_wrong_is_answered(ears: Ears, number: int, line: str, said: str) -> None:
+    assert said in converse(ears.url, line)
+
+
+def test_78_parameters_hold_for_what_comes(ears: Ears) -> None:
+    said = converse(ears.url, "/set parameter temperature 0.5", "/set parameter stop a b", "Hi")
+    assert "Set parameter 'stop' to 'a, b'" in said
+    assert ears.heard["options"] == {"temperature": 0.5, "stop": ["a", "b"]}
 
 
 def test_81_without_a_server_a_version_is_all_there_is(modelkit: Modelkit) -> None:
