@@ -15,6 +15,7 @@ from modelkit.serve.api.pooled import PooledRequest
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
+from modelkit.serve.decimals import shortest
 
 blueprint = Blueprint("embed", __name__)
 
@@ -103,7 +104,8 @@ def unit_vectors(vectors: list[list[float]], dimensions: int = 0) -> list[list[f
     matrix = _scaled(matrix)
     if 0 < dimensions < matrix.shape[1]:
         matrix = _scaled(matrix[:, :dimensions])
-    return [[float(text) for text in row] for row in matrix.astype(np.float32).astype(str)]
+    numbers: list[list[float]] = shortest(matrix.astype(np.float32)).tolist()
+    return numbers
 
 
 def _scaled(matrix: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
