@@ -41,7 +41,7 @@ async def web_search() -> Response:
     if not 1 <= body.max_results <= MAX_RESULTS:
         raise ApiError(400, f"max_results must be from 1 to {MAX_RESULTS}")
     found = await search(body.query, body.max_results)
-    return Response(found.body, status=found.status, content_type=found.content_type)
+    return Response(found.body, status=found.status, headers=found.headers)
 
 
 @blueprint.post("/api/web_fetch")

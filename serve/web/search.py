@@ -40,7 +40,7 @@ class Found(msgspec.Struct, frozen=True):
     """A search server's answer in Ollama's form, or its refusal in its own words."""
 
     status: int
-    content_type: str
+    headers: dict[str, str]
     body: bytes
 
 
@@ -93,7 +93,10 @@ class _Upstream:
         asked = msgspec.json.encode({"query": query, "max_results": limit})
         reply = await send("POST", self._url, asked, key=self._key, patience=PATIENCE)
         body = await _body(reply)
-        return Found(reply.status, reply.content_type or JSON, body)
+        headers = {"Content-Type": reply.content_type or JSON}
+        if wait := reply.headers.get("Retry-After"):
+            headers["Retry-After"] = wait
+        return Found(reply.status, headers, body)
 
 
 class _SearxngResult(msgspec.Struct):
@@ -124,7 +127,7 @@ class _Searxng:
         except msgspec.DecodeError as error:
             raise ApiError(502, "SearXNG's answer cannot be read", _NO_JSON) from error
         results = [_result(each) for each in answer.results if each.url][:limit]
-        return Found(200, JSON, msgspec.json.encode(Results(results=results)))
+        return Found(200, {"Content-Type": JSON}, msgspec.json.encode(Results(results=results)))
 
 
 def _result(found: _SearxngResult) -> Result:

@@ -34,6 +34,8 @@ REQUESTS = [
     ("get", "/readyz", None, 200),
     ("get", "/openapi.json", None, 200),
     ("get", "/api/experimental/model-recommendations", None, 200),
+    ("post", "/api/web_search", {"query": "What?"}, 403),
+    ("post", "/api/web_fetch", {"url": "ftp://a.example"}, 400),
     ("delete", "/api/delete", {"model": "nobody"}, 404),
     ("post", "/api/copy", {"source": "", "destination": "x"}, 400),
     ("post", "/v1/chat/completions", {**CHAT, "logprobs": True, "n": 2}, 200),

@@ -1,6 +1,7 @@
 """/api/web_fetch: pages for clients, each read in a process that ends in time."""
 
 import asyncio
+import importlib.util
 import json
 import socket
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from modelkit.serve.web.reading import AT_ONCE, read_page
+from modelkit.serve.web.worker import MAX_ANSWER
 from tests.processes import children
 from tests.registry.servers import Reply
 from tests.serve.api.harness import Server
@@ -99,6 +101,14 @@ def test_reading_pages_can_be_turned_off(
     assert web.requests == []
 
 
+def test_a_library_that_is_missing_is_named(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    answer = server.post("/api/web_fetch", {"url": "https://a.example"})
+    assert (answer.status, answer.json["hint"]) == (501, "pip install 'modelkit-llm[web]'")
+
+
 def test_who_forbids_the_cloud_must_allow_pages(
     server: Server, site: StartSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,11 +155,22 @@ def test_who_stops_waiting_ends_the_reading(site: StartSite) -> None:
     assert children(WORKER) == []
 
 
-def test_a_page_that_wants_all_the_memory_does_not_get_it(server: Server, site: StartSite) -> None:
-    links = "".join(f"<a href={number:x}>a</a>" for number in range(400_000))
+def test_a_page_that_wants_all_the_memory_does_not_get_it(
+    server: Server, site: StartSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELKIT_WEB_TIMEOUT", "3m")
+    links = "".join(f"<a href={number:x}>a</a>" for number in range(200_000))
     html = f"<base href='https://a.example/{'x' * 8000}/'>{links}"
     web = site(lambda _: Reply(body=html.encode(), headers=HTML))
     assert refused(server, web.url) == (502, f"{web.url} cannot be read")
+
+
+def test_a_page_whose_text_grows_beyond_measure_is_refused(server: Server, site: StartSite) -> None:
+    links = "".join(f"<a href={number:x}>a</a>" for number in range(3000))
+    html = f"<base href='https://a.example/{'x' * 8000}/'>{links}"
+    web = site(lambda _: Reply(body=html.encode(), headers=HTML))
+    text = f"the text of {web.url} is longer than {MAX_ANSWER} bytes"
+    assert refused(server, web.url) == (502, text)
 
 
 def test_many_slow_pages_do_not_hold_up_the_rest(server: Server, site: StartSite) -> None:

@@ -101,12 +101,15 @@ def test_what_such_a_server_refuses_is_passed_on_as_it_is(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b'{"error": "too many  searches"}'
-    with WebServer(lambda _: Reply(429, body, JSON)) as web, ollamas_client(server) as client:
+    busy = Reply(429, body, JSON | {"Retry-After": "30", "Set-Cookie": "a=b"})
+    with WebServer(lambda _: busy) as web, ollamas_client(server) as client:
         monkeypatch.setenv("MODELKIT_WEB_SEARCH_URL", web.url)
         answer = search(server)
         with pytest.raises(ollama.ResponseError) as caught:
             client.web_search("Oslo")
     assert (answer.status, answer.body) == (429, body)
+    assert answer.headers["retry-after"] == "30"
+    assert "set-cookie" not in answer.headers
     assert caught.value.status_code == 429
 
 
