@@ -12,6 +12,7 @@ from modelkit.errors import Cancelled, ModelkitError
 from modelkit.progress import Progress, Report
 from modelkit.serve.api.codec import encode
 from modelkit.serve.api.errors import body_of
+from modelkit.serve.bursts import bursts
 
 _log = logging.getLogger(__name__)
 
@@ -34,27 +35,39 @@ async def ndjson_response(events: AsyncGenerator[object, None]) -> Response:
     status. After it the status is sent, so an error is a last line `{"error": …}`. When the
     client goes away the generator is closed, which stops the work behind it.
     """
+    lines = bursts(_lines(events))
     try:
-        first = await anext(events, None)
+        first = await anext(lines, b"")
     except BaseException:
-        await events.aclose()
+        await lines.aclose()
         raise
-    response = Response(_lines(first, events), content_type=NDJSON)
+    response = Response(_rest(first, lines), content_type=NDJSON)
     response.timeout = None
     return response
 
 
-async def _lines(first: object, events: AsyncGenerator[object, None]) -> AsyncIterator[bytes]:
+async def _rest(first: bytes, lines: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(lines):
+        yield first
+        async for more in lines:
+            yield more
+
+
+async def _lines(events: AsyncGenerator[object, None]) -> AsyncGenerator[bytes, None]:
+    """A line per event; an error before the first is raised, a later one is the last line."""
+    begun = False
     async with aclosing(events):
-        if first is None:
-            return
-        yield encode(first) + b"\n"
         try:
             async for event in events:
                 yield encode(event) + b"\n"
+                begun = True
         except ModelkitError as error:
+            if not begun:
+                raise
             yield encode(body_of(error)) + b"\n"
         except Exception:
+            if not begun:
+                raise
             _log.exception("a stream failed")
             yield encode(INTERNAL_ERROR) + b"\n"
 

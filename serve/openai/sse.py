@@ -1,7 +1,7 @@
 """Answers as server-sent events, with honest errors."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -9,6 +9,7 @@ from quart import Response
 
 from modelkit.errors import ModelkitError
 from modelkit.serve.api.codec import encode
+from modelkit.serve.bursts import bursts
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ async def sse_response(frames: AsyncGenerator[bytes, None], failure: Failure) ->
         await frames.aclose()
         raise
     response = Response(
-        _frames(first, frames, failure),
+        bursts(_frames(first, frames, failure)),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache"},
     )
@@ -47,7 +48,7 @@ async def sse_response(frames: AsyncGenerator[bytes, None], failure: Failure) ->
 
 async def _frames(
     first: bytes, frames: AsyncGenerator[bytes, None], failure: Failure
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     async with aclosing(frames):
         yield first
         try:
