@@ -31,8 +31,8 @@ class Connection:
         self._lock = threading.Lock()
 
     def send(self, answers: list[Answer]) -> None:
-        """All of them in one go."""
-        data = b"".join(map(encode, answers))
+        """All of them in one frame."""
+        data = encode(answers)
         try:
             with self._lock:
                 self._socket.sendall(data)

@@ -115,10 +115,10 @@ class Answer(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)
-_answers = msgspec.msgpack.Decoder(Answer)
+_answers = msgspec.msgpack.Decoder(list[Answer])
 
 
-def encode(message: Command | Answer) -> bytes:
+def encode(message: Command | list[Answer]) -> bytes:
     """One frame, length included."""
     body = _encoder.encode(message)
     return len(body).to_bytes(_LENGTH, "big") + body
@@ -129,7 +129,7 @@ def decode_command(frame: bytes) -> Command:
     return command
 
 
-def decode_answer(frame: bytes) -> Answer:
+def decode_answers(frame: bytes) -> list[Answer]:
     return _answers.decode(frame)
 
 

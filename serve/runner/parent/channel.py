@@ -16,7 +16,7 @@ from modelkit.serve.runner.frames import (
     Failure,
     FrameBuffer,
     LoadProgress,
-    decode_answer,
+    decode_answers,
     encode,
 )
 from modelkit.serve.types import InputTooLong, Piece, PromptTooLong
@@ -102,12 +102,15 @@ class Channel(asyncio.Protocol):
         self._heard()
         self.received += 1
         for frame in self._frames.feed(data):
-            answer = decode_answer(frame)
-            more = isinstance(answer.body, Piece | LoadProgress)
-            # A request that was cancelled has no mailbox any more.
-            mailbox = self._open.get(answer.id) if more else self._open.pop(answer.id, None)
-            if mailbox:
-                mailbox.put(answer.body)
+            for answer in decode_answers(frame):
+                self._deliver(answer.id, answer.body)
+
+    def _deliver(self, id_: int, body: Body) -> None:
+        more = isinstance(body, Piece | LoadProgress)
+        # A request that was cancelled has no mailbox any more.
+        mailbox = self._open.get(id_) if more else self._open.pop(id_, None)
+        if mailbox:
+            mailbox.put(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost()

@@ -16,7 +16,7 @@ from modelkit.serve.runner.frames import (
     Generate,
     Text,
     Vectors,
-    decode_answer,
+    decode_answers,
     decode_command,
     encode,
 )
@@ -31,13 +31,15 @@ _bodies: st.SearchStrategy[Body] = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 40), _bodies)), st.integers(1, 50))
-def test_answers_arrive_whole_and_in_order(items: list[tuple[int, Body]], size: int) -> None:
-    answers = [Answer(id_, body) for id_, body in items]
+_groups = st.lists(st.lists(st.builds(Answer, st.integers(0, 1 << 40), _bodies)))
+
+
+@given(_groups, st.integers(1, 50))
+def test_answers_arrive_whole_and_in_order(answers: list[list[Answer]], size: int) -> None:
     data = b"".join(map(encode, answers))
     buffer = FrameBuffer()
     received = [
-        decode_answer(frame)
+        decode_answers(frame)
         for start in range(0, len(data), size)
         for frame in buffer.feed(data[start : start + size])
     ]
