@@ -11,8 +11,8 @@ from modelkit.serve.types import Piece
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PATIENCE = 0.004
-"""Seconds that a piece of text may wait for the next ones: nobody reads 250 pieces a second."""
+PATIENCE = 0.016
+"""Seconds that a piece of text may wait for the next ones: as long as a screen shows a picture."""
 
 
 class Outbox:

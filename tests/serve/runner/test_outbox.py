@@ -40,11 +40,11 @@ def _finished() -> Finished:
 
 
 def test_pieces_of_slow_steps_leave_at_once(steps: Steps) -> None:
-    assert [steps.step(0.005, Piece(text)) for text in "abc"] == [["a"], ["b"], ["c"]]
+    assert [steps.step(0.02, Piece(text)) for text in "abc"] == [["a"], ["b"], ["c"]]
 
 
 def test_pieces_of_fast_steps_leave_together(steps: Steps) -> None:
-    sent = [steps.step(0.0015, Piece(text)) for text in "abcdefg"]
+    sent = [steps.step(0.006, Piece(text)) for text in "abcdefg"]
     assert sent == [["a"], [], [], ["b", "c", "d"], [], [], ["e", "f", "g"]]
 
 
