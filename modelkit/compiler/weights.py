@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from modelkit.compiler.layers import Layers
 from modelkit.convert import convert, is_checkpoint
 from modelkit.convert.safetensors import read_tensors
+from modelkit.convert.scales import FLOAT8
 from modelkit.digest import Digest
 from modelkit.errors import GGUFError, InvalidDigest, UsageError, store_errors
 from modelkit.gguf import GGUFHeader, read_header
@@ -107,20 +108,21 @@ class Importer:
         self.store.blob_size(layer.digest)  # raises BlobNotFound, which says what to do
         path = self.store.blob_path(layer.digest)
         header = read_header(path, arrays=False)
-        if layer.media_type == MediaType.MODEL and self._differs(header):
-            return self._quantized(path)
+        if layer.media_type == MediaType.MODEL and (wanted := self._wanted(header)):
+            return self._quantized(path, wanted)
         return Weights(layer, header)
 
     def _gguf(self, name: str, path: Path) -> Weights:
         self.report(Progress("parsing GGUF"))
         header = _read_gguf(name, path)
         media_type = layer_type(header)
-        if media_type == MediaType.MODEL and self._differs(header):
-            return self._quantized(path)
+        if media_type == MediaType.MODEL and (wanted := self._wanted(header)):
+            return self._quantized(path, wanted)
         return self._as_is(name, path, media_type, header)
 
-    def _differs(self, header: GGUFHeader) -> bool:
-        return self.quantization is not None and self.quantization != file_type(header)
+    def _wanted(self, header: GGUFHeader) -> str | None:
+        """The type to quantize to; None when the weights have it already, or none is asked for."""
+        return None if self.quantization == file_type(header) else self.quantization
 
     def _as_is(self, name: str, path: Path, media_type: str, header: GGUFHeader) -> Weights:
         digest, size = self._stored_file(path)
@@ -137,13 +139,14 @@ class Importer:
         return self.store.add_file(path, self.report)
 
     def _checkpoint(self, files: Mapping[str, Path]) -> Weights:
-        if self.quantization is None or self.quantization in UNQUANTIZED:
-            return self._converted(files, self.quantization, MediaType.MODEL)
+        wanted = self.quantization or _stored_type(files)
+        if wanted is None or wanted in UNQUANTIZED:
+            return self._converted(files, wanted, MediaType.MODEL)
         self.report(Progress("converting model"))
         with self._scratch_file() as path:
             with path.open("wb") as out:
                 convert(files, out, outtype=_source_precision(files), report=self.report)
-            return self._quantized(path)
+            return self._quantized(path, wanted)
 
     def _converted(
         self, files: Mapping[str, Path], precision: str | None, media_type: str
@@ -165,17 +168,22 @@ class Importer:
             finally:
                 path.unlink(missing_ok=True)
 
-    def _quantized(self, path: Path) -> Weights:
-        if self.quantization is None:
-            raise ValueError("nothing to quantize to")
+    def _quantized(self, path: Path, wanted: str) -> Weights:
         with self.store.writer() as writer:
-            quantize(path, writer.path, self.quantization, report=self.report)
+            quantize(path, writer.path, wanted, report=self.report)
             writer.adopt()
         return self._rewritten(writer.digest, writer.size, MediaType.MODEL)
 
     def _rewritten(self, digest: Digest, size: int, media_type: str) -> Weights:
         header = read_header(self.store.blob_path(self.layers.note(digest)), arrays=False)
         return Weights(Descriptor(media_type, digest, size), header)
+
+
+def _stored_type(files: Mapping[str, Path]) -> str | None:
+    """What weights become for which no type is asked: those in float8 keep their size."""
+    names = [name for name in files if name.endswith(".safetensors")]
+    tensors = (tensor for name in names for tensor in read_tensors(files[name], name))
+    return "Q8_0" if any(tensor.dtype == FLOAT8 for tensor in tensors) else None
 
 
 def _source_precision(files: Mapping[str, Path]) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from modelkit.convert.safetensors import SourceTensor, read_tensors
+from modelkit.convert.scales import with_scales
 from modelkit.convert.shown import shown
 from modelkit.errors import ConvertError
 
@@ -79,7 +80,7 @@ class Checkpoint:
                 if tensor.name in found:
                     raise ConvertError(f"tensor {shown(tensor.name)} is in two files, {part}")
                 found[tensor.name] = tensor
-        return found
+        return with_scales(found, self.optional_json("config.json"))
 
     def _parts(self) -> list[str]:
         """The names of the weight files; none may be missing."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from modelkit.convert.checkpoint import Checkpoint
 from modelkit.convert.config import Config
 from modelkit.convert.safetensors import SourceTensor
+from modelkit.convert.scales import FLOAT8
 from modelkit.convert.shown import shown
 from modelkit.errors import ConvertError, UsageError
 from modelkit.gguf.types import TENSOR_TYPES_BY_NAME, TensorType, Value
@@ -59,17 +60,21 @@ class Architecture:
 
 
 def output_type(checkpoint: Checkpoint, outtype: str) -> TensorType:
-    """The type of the matrices; "auto" keeps bfloat16 and takes float16 for everything else."""
+    """The type of the matrices.
+
+    "auto" keeps bfloat16, takes it for float8 too, and float16 for everything else.
+    """
     if outtype not in OUTPUT_TYPES:
         raise UsageError(
             f"unknown output type {shown(outtype)}", hint=f"one of {', '.join(OUTPUT_TYPES)}"
         )
     if outtype != "auto":
         return TENSOR_TYPES_BY_NAME[outtype.upper()]
-    for tensor in checkpoint.tensors.values():
-        if len(tensor.shape) > 1 and tensor.dtype in ("F16", "BF16"):
-            return TENSOR_TYPES_BY_NAME[tensor.dtype]
-    return F16
+    dtypes = [tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1]
+    if FLOAT8 in dtypes:
+        return BF16
+    kept = (TENSOR_TYPES_BY_NAME[dtype] for dtype in dtypes if dtype in ("F16", "BF16"))
+    return next(kept, F16)
 
 
 def plan_tensors(
@@ -114,7 +119,7 @@ def _planned(rule: Rule, source: SourceTensor, kind: TensorType) -> PlannedTenso
             f"tensor {rule.source} has shape {list(source.shape)}, "
             f"but config.json means {list(rule.shape)}"
         )
-    if source.dtype not in CONVERTIBLE:
+    if source.dtype not in CONVERTIBLE and source.scale is None:
         raise ConvertError(
             f"tensor {rule.source} has type {source.dtype}, which cannot be converted",
             hint="quantized checkpoints are not supported; use one in float32, float16 or bfloat16",

@@ -41,7 +41,10 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class SourceTensor:
-    """A tensor of a checkpoint: `shape` as in PyTorch, `offset` from the start of the file."""
+    """A tensor of a checkpoint: `shape` as in PyTorch, `offset` from the start of the file.
+
+    scale: what each block of the matrix must be multiplied with; block: its rows and columns.
+    """
 
     name: str
     dtype: str
@@ -49,6 +52,8 @@ class SourceTensor:
     path: Path
     offset: int
     nbytes: int
+    scale: "SourceTensor | None" = None
+    block: tuple[int, int] = (0, 0)
 
 
 def read_tensors(path: Path, name: str) -> list[SourceTensor]:

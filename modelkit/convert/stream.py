@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modelkit.convert.float8 import Widener
 from modelkit.convert.plan import PlannedTensor
 from modelkit.convert.safetensors import SourceTensor
 from modelkit.errors import ConvertError
@@ -33,9 +34,13 @@ class Streamer:
         if isinstance(source, bytes):
             yield source
             return
-        change = _change(source.dtype, target)
+        widener = Widener(source, source.scale) if source.scale else None
+        change = _change("F32" if widener else source.dtype, target)
         for piece in _read(source, self._chunk_size(tensor, source)):
-            values = np.frombuffer(piece, _NUMPY_TYPES[source.dtype])
+            if widener:
+                values = widener.widened(piece)
+            else:
+                values = np.frombuffer(piece, _NUMPY_TYPES[source.dtype])
             if tensor.heads:
                 values = _interleave(values, source.shape, tensor.heads)
             changed = change(values)
@@ -44,8 +49,10 @@ class Streamer:
             yield changed.data.cast("B")
 
     def _chunk_size(self, tensor: PlannedTensor, source: SourceTensor) -> int:
-        """Whole heads when rows move inside a head, else whole values."""
-        unit = source.nbytes // tensor.heads if tensor.heads else 8
+        """Whole heads when rows move inside a head, whole rows where they are scaled."""
+        unit = source.shape[1] if source.scale else 8
+        if tensor.heads:
+            unit = source.nbytes // tensor.heads
         return max(unit, self._chunk // unit * unit)
 
 
