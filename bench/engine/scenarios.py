@@ -4,13 +4,14 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.engine.client import Answer
 from bench.engine.contenders import Contender, Prompt
 
-Measure = Callable[[Contender, int], Awaitable[float]]
+Measure = Callable[[Contender, int], Coroutine[Any, Any, float]]
 
 SCHEMA = {
     "type": "object",
