@@ -73,6 +73,7 @@ TINYCHAT := $(ORACLE)/python -m fixtures.tinychat
 tinychat: setup .venv-oracle/.ready ## train the chat model of fixtures/tinychat again (hours)
 	$(TINYCHAT).tokenizer
 	$(TINYCHAT).train
+	$(TINYCHAT).refine
 	$(TINYCHAT).lora
 	$(TINYCHAT).draft
 
