@@ -7,6 +7,7 @@ missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need docker-registry docker-registry
 need skopeo skopeo
+need curl curl
 need openssl openssl
 need ssh-keygen openssh-client
 need g++ g++

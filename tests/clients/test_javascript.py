@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 CASE = re.compile(r"^export async function (\w+)\(", re.MULTILINE)
 CASES = [
     (script, case)
-    for script in ("ollama.mjs", "openai.mjs")
+    for script in ("ollama.mjs", "openai.mjs", "agents.mjs")
     for case in CASE.findall((HERE / script).read_text())
 ]
 

@@ -5,19 +5,11 @@ from typing import Any
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings
-from pydantic import BaseModel
 
-FRANCE = "What is the capital of France?"
-PARIS = "The capital of France is Paris."
+from tests.clients.shared import FRANCE, MARIA, PARIS, SUM, TEXTS, Person, assert_nearness, near
+
 # LangChain never closes its connections: this way each ends with its answer.
 CLOSING: dict[str, Any] = {"headers": {"Connection": "close"}}
-
-
-class Person(BaseModel):
-    """A person."""
-
-    name: str
-    age: int
 
 
 @tool
@@ -49,7 +41,7 @@ async def test_an_answer_is_streamed_in_a_loop(url: str) -> None:
 
 
 def test_thoughts_stand_apart(url: str) -> None:
-    answer = chat(url, reasoning=True).invoke("What is 27 + 48?")
+    answer = chat(url, reasoning=True).invoke(SUM)
     assert "7 + 8 = 15" in answer.additional_kwargs["reasoning_content"]
     assert "75" in str(answer.content)
 
@@ -67,20 +59,11 @@ def test_an_agent_calls_a_tool_and_tells_its_result(url: str) -> None:
 
 def test_a_form_is_filled_in(url: str) -> None:
     model = chat(url, reasoning=False).with_structured_output(Person)
-    question = "Answer with JSON with the keys name and age: Maria is 34 years old."
-    assert model.invoke(question) == Person(name="Maria", age=34)
+    assert model.invoke(MARIA) == Person(name="Maria", age=34)
 
 
 def test_texts_are_embedded(url: str) -> None:
     embeddings = OllamaEmbeddings(model="all-minilm", base_url=url, client_kwargs=CLOSING)
-    dog, running, rates = embeddings.embed_documents(
-        ["A dog runs.", "The dog is running.", "Interest rates rose."]
-    )
-    assert len(dog) == 384
-    assert near(dog, running) > 0.7
-    assert near(dog, rates) < 0.3
-    assert near(embeddings.embed_query("A dog runs."), dog) > 0.999
-
-
-def near(a: list[float], b: list[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    vectors = embeddings.embed_documents(TEXTS)
+    assert_nearness(vectors)
+    assert near(embeddings.embed_query(TEXTS[0]), vectors[0]) > 0.999
