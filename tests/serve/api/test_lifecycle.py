@@ -80,7 +80,9 @@ def test_eight_streams_at_once_say_what_each_says_alone(
 
 def test_embeddings_run_while_another_model_generates(fresh: Server) -> None:
     ask = {"model": "minilm", "input": "sky"}
-    fresh.post("/api/embed", ask)  # so that the answer need not last as long as a load takes
+    # Loaded before, so that the answer need not last as long as a load takes
+    fresh.post("/api/generate", {"model": "tiny"})
+    fresh.post("/api/embed", ask)
     response = start_stream(fresh)
     assert fresh.post("/api/embed", ask).status == 200
     assert stats(fresh).active == 1
