@@ -50,7 +50,8 @@ class _LoopGuard:
         read = _read(tokens, runner, request)
         answer = await runner.tokenize("".join(self._pieces), add_special=False)
         return Finished(
-            reason="stop",
+            # What a grammar began and did not end must not look whole.
+            reason="length" if request.grammar else "stop",
             prompt_tokens=len(read),
             prompt_ns=self._first - self._started,
             tokens=len(self._pieces),

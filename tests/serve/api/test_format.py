@@ -169,3 +169,10 @@ def test_a_model_of_random_weights_writes_json_at_any_temperature(shared: Server
         answer = shared.post("/api/chat", body)
         assert answer.status == 200, answer.body
         assert Answer.model_validate(json.loads(answer.json["message"]["content"]))
+
+
+def test_an_answer_that_ends_for_its_repetitions_is_not_called_whole(server: Server) -> None:
+    schema = {"type": "string", "pattern": "^[ab]{60}$"}
+    lines = ask(server, format=schema)
+    assert content(lines) == '"' + 32 * "a"
+    assert lines[-1]["done_reason"] == "length"
