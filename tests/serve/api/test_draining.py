@@ -70,7 +70,7 @@ def test_an_answer_comes_to_its_end(draining: Draining) -> None:
 
 
 def test_who_comes_late_is_refused_meanwhile(draining: Draining) -> None:
-    response = draining.stream(3_000)
+    response = draining.stream(800)
     draining.signal()
     while not refuses(draining.port):
         pass

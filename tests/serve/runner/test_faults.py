@@ -110,7 +110,7 @@ async def test_a_runner_leaves_no_descriptor_behind(llama: Path) -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     first = await once()
-    assert await once() == first
+    assert await once() <= first  # other tests' may have been closed meanwhile
 
 
 def test_a_killed_server_leaves_no_runner(llama: Path) -> None:
