@@ -39,6 +39,7 @@ from modelkit.serve.middleware.access import require_keys
 from modelkit.serve.middleware.cors import Cors, allowed_origins
 from modelkit.serve.middleware.host import HostCheck
 from modelkit.serve.middleware.observer import Observer
+from modelkit.serve.middleware.pacing import Pacing
 from modelkit.serve.middleware.tracing import Tracer, tracer
 from modelkit.serve.openai import chat as openai_chat
 from modelkit.serve.openai import completions as openai_completions
@@ -126,7 +127,8 @@ def create_app(
     spans = tracer()
     app.before_serving(_prepare(app))
     app.after_serving(_close(app, spans))
-    guarded = HostCheck(app.asgi_app) if loopback else app.asgi_app
+    paced = Pacing(app.asgi_app)
+    guarded = HostCheck(paced) if loopback else paced
     allowed = allowed_origins(setting("ORIGINS") if origins is None else origins)
     app.asgi_app = Observer(Cors(guarded, allowed), spans)  # type: ignore[method-assign]
     return app

@@ -61,7 +61,7 @@ class Model:
             )
         return self.store.blob_path(layer.digest)
 
-    @property
+    @cached_property
     def header(self) -> GGUFHeader:
         """The weights' GGUF header without its arrays; raises BlobNotFound, GGUFError."""
         return self.read_header()
