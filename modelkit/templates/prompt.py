@@ -56,7 +56,7 @@ class PromptTemplate:
         self._template = GoTemplate(source)
         names = self._template.identifiers()
         if not {"messages", "response"} & names:
-            self._template = GoTemplate(source + _RESPONSE)
+            self._template = GoTemplate(_with_response(source))
         self._by_messages = "messages" in names
         self._last = self._template if self._by_messages else _cut(self._template)
 
@@ -141,6 +141,13 @@ class _Turn:
     def variables(self) -> dict[str, object]:
         """The names that templates know."""
         return {"System": self.system, "Prompt": self.prompt, "Response": self.response}
+
+
+def _with_response(source: str) -> str:
+    """The template with the response at its end."""
+    if source.endswith("{"):  # which would become a part of the action's delimiter
+        source = source[:-1] + '{{ "{" }}'
+    return source + _RESPONSE
 
 
 def _cut(template: GoTemplate) -> GoTemplate:

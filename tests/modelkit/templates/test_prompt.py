@@ -107,6 +107,7 @@ def test_a_template_is_run_once_a_turn() -> None:
 def test_the_response_comes_last_when_a_template_has_none() -> None:
     assert render("{{ .System }} {{ .Prompt }}", "system: s", "user: a", "assistant: b") == "s ab"
     assert render(LEGACY, "user: a", "assistant: b", "user: c") == "U:a A:bU:c A:"
+    assert render("{{ .Prompt }} {", "user: a", "assistant: b", "user: c") == "a {bc {"
 
 
 def test_an_answer_at_the_end_is_the_beginning_of_the_next() -> None:
