@@ -29,16 +29,20 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Setup:
-    """Scenarios that share a pair of servers: slots, tokens of context each."""
+    """Scenarios that share a pair of servers: slots, tokens of context each.
+
+    `prompt` is the longest: only models that have the context for it are asked.
+    """
 
     parallel: int
     context: int
     scenarios: tuple[Scenario, ...]
+    prompt: int = 0
 
 
 SETUPS = (
     Setup(8, 4608, (scenarios.SINGLE, scenarios.PARALLEL_8, scenarios.STRUCTURED)),
-    Setup(9, 4608, (scenarios.FIRST_TOKEN, scenarios.FIRST_AGAIN, scenarios.MIXED)),
+    Setup(9, 4608, (scenarios.FIRST_TOKEN, scenarios.FIRST_AGAIN, scenarios.MIXED), 4096),
     Setup(32, 512, (scenarios.PARALLEL_32,)),
 )
 
@@ -85,6 +89,8 @@ def _rows(rounds: int, models: list[str], parts: list[str]) -> Iterator[Row]:
             continue
         model = MODELS[name]()
         for setup in SETUPS:
+            if setup.prompt > model.context:
+                continue
             yield from _setup_rows(model, setup, rounds, parts)
 
 

@@ -37,13 +37,15 @@ class Contender:
         self.model = model
 
     async def generate(self, prompt: Prompt) -> Answer:
-        """Stream one answer."""
+        """Stream one answer; raises RuntimeError when it is shorter than another's would be."""
         if self.name == PEER:
             answer = await post(self.server.port, "/completion", self._for_peer(prompt))
             answer.tokens = answer.last["tokens_predicted"]
         else:
             answer = await post(self.server.port, "/api/generate", self._for_us(prompt))
             answer.tokens = answer.last["eval_count"]
+        if not prompt.stop_at_end and answer.tokens != prompt.tokens:
+            raise RuntimeError(f"{self.name} wrote {answer.tokens} tokens, not {prompt.tokens}")
         return answer
 
     async def get(self, path: str) -> Any:
@@ -61,7 +63,7 @@ class Contender:
             await post(self.server.port, "/api/embed", body)
 
     def _for_peer(self, prompt: Prompt) -> dict[str, Any]:
-        sampling = {"temperature": prompt.temperature, "top_k": 40, "top_p": 0.9, "min_p": 0.0}
+        sampling = {"temperature": prompt.temperature, "top_k": 40, "top_p": 1.0, "min_p": 0.0}
         schema = {} if prompt.schema is None else {"json_schema": prompt.schema}
         return {
             "prompt": prompt.text,
@@ -79,8 +81,9 @@ class Contender:
         options = {
             "num_predict": prompt.tokens,
             "temperature": prompt.temperature,
+            "top_p": 1.0,
             "seed": prompt.seed,
-            **({"logit_bias": bias} if bias else {}),
+            **({"logit_bias": bias, "stop": []} if bias else {}),
             **prompt.options,
         }
         schema = {} if prompt.schema is None else {"format": prompt.schema}

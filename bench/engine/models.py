@@ -20,12 +20,13 @@ HOSTILE = Shape(width=64, feed=128, layers=2, heads=4, kv_heads=4, vocabulary=40
 
 @dataclass(frozen=True)
 class BenchModel:
-    """A model in the store; `ends` are the tokens that end an answer."""
+    """A model in the store; `ends` are the tokens that end an answer, `context` its length."""
 
     name: str
     gguf: Path
     store: Path
     ends: tuple[int, ...]
+    context: int
 
 
 def synthetic(quantization: str) -> BenchModel:
@@ -82,7 +83,8 @@ def _build(name: str, modelfile: Path, *options: str) -> BenchModel:
         check=True,
     )
     model = Model.open(store, ModelName.parse(name))
-    return BenchModel(name, model.gguf_path, store.root, _ends(model))
+    context = model.details(lengths=True)["context_length"]
+    return BenchModel(name, model.gguf_path, store.root, _ends(model), context)
 
 
 def _ends(model: Model) -> tuple[int, ...]:

@@ -101,7 +101,7 @@ class Model:
         header = self._readable_header()
         return {} if header is None else named_templates(header.metadata)
 
-    @property
+    @cached_property
     def go_template(self) -> str | None:
         """The Go template that writes the prompts; None when the GGUF's chat template does."""
         from modelkit.templates.choice import uses_go
@@ -135,6 +135,10 @@ class Model:
 
     def capabilities(self) -> list[str]:
         """completion, embedding, tools, thinking, vision …; the same wherever they are shown."""
+        return [*self._capabilities]
+
+    @cached_property
+    def _capabilities(self) -> list[str]:
         projectors = [_stored_header(path) for path in self.projectors if path.is_file()]
         return capabilities(self.config, self._readable_header(), projectors, self.template)
 

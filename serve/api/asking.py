@@ -1,13 +1,11 @@
 """Whom a conversation is held with: a runner of our own, or another server."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from modelkit.model import Model
 from modelkit.serve.api.chatting import Chat, chat_request
 from modelkit.serve.api.errors import ApiError, NameErrors
-from modelkit.serve.api.names import find
 from modelkit.serve.api.state import state
 from modelkit.serve.completion import Delta, Done, Request, complete
 from modelkit.serve.remote.answers import RemoteRequest, remote_chat
@@ -22,7 +20,7 @@ async def ask(chat: Chat, errors: NameErrors, *, relaxed: bool = False) -> Asked
     relaxed: a model that cannot think is not asked to.
     """
     try:
-        model = await asyncio.to_thread(find, state().store, chat.model, errors)
+        model = await state().catalogue.find(chat.model, errors)
     except LivesElsewhere as found:
         stub = found.place.stub
         return remote_chat(found.place, _relaxed(stub, chat) if relaxed and stub else chat)

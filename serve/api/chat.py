@@ -1,6 +1,5 @@
 """POST /api/chat: the next message of a conversation."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -12,7 +11,6 @@ from modelkit.serve.api import inference
 from modelkit.serve.api.chatting import Chat, Named, ToolChoice, chat_request
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.errors import ApiError, NameErrors
-from modelkit.serve.api.names import find
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.relay import relay
 from modelkit.serve.api.state import state
@@ -108,7 +106,7 @@ async def chat() -> Response:
     body = await read(ChatRequest)
     body.check()
     try:
-        model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+        model = await state().catalogue.find(body.model, _ERRORS)
     except LivesElsewhere as found:
         return await _elsewhere(body, found.place)
     if not body.messages and body.seconds_to_live() == 0:

@@ -1,6 +1,5 @@
 """POST /api/generate: continue one prompt."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -13,7 +12,6 @@ from modelkit.serve.api import inference
 from modelkit.serve.api.abilities import require, require_no_images
 from modelkit.serve.api.codec import timestamp
 from modelkit.serve.api.errors import ApiError, NameErrors
-from modelkit.serve.api.names import find
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.reader import read
 from modelkit.serve.api.relay import relay
@@ -81,7 +79,7 @@ async def generate() -> Response:
     body = await read(GenerateRequest)
     body.check()
     try:
-        model = await asyncio.to_thread(find, state().store, body.model, _ERRORS)
+        model = await state().catalogue.find(body.model, _ERRORS)
     except LivesElsewhere as found:
         return await _elsewhere(body, found.place)
     if not body.prompt and body.seconds_to_live() == 0:

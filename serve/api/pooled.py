@@ -1,6 +1,5 @@
 """Requests that turn texts into vectors or scores: what they share, and the model they load."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,6 @@ import msgspec
 
 from modelkit.durations import keep_alive_seconds
 from modelkit.serve.api.errors import NameErrors
-from modelkit.serve.api.names import find
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.state import state
 from modelkit.serve.loading import Loading
@@ -39,7 +37,7 @@ async def pooled_loading(
     keep_alive is seconds, None as before. Raises ApiError 400 for options that are none, and for a
     name what `errors` say.
     """
-    model = await asyncio.to_thread(find, state().store, name, errors)
+    model = await state().catalogue.find(name, errors)
     merged = Options.merge(model, options)
     merged.report_ignored()
     load = merged.load_options(model, state().load_options, None)

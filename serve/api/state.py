@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 from quart import Quart, current_app
 
 from modelkit.durations import FOREVER, seconds_setting
+from modelkit.serve.api.catalogue import Catalogue
 from modelkit.serve.loading import default_load_options
 from modelkit.serve.scheduling.scheduler import Scheduler
 from modelkit.serve.types import LoadOptions
@@ -38,6 +40,11 @@ class State:
     scheduler: Scheduler
     load_options: LoadOptions = field(default_factory=default_load_options)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Where requests find their models."""
+        return Catalogue(self.store)
 
 
 def attach(app: Quart, state: State) -> None:

@@ -1,6 +1,5 @@
 """POST /v1/completions: texts that continue prompts."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -9,7 +8,6 @@ from quart import Response
 from modelkit.model import Model
 from modelkit.serve.api.asking import Asked, ours
 from modelkit.serve.api.inference import rendered
-from modelkit.serve.api.names import find
 from modelkit.serve.api.options import Options
 from modelkit.serve.api.state import state
 from modelkit.serve.api.stream import json_response
@@ -107,7 +105,7 @@ async def completions() -> Response:
     body.check()
     prompts, number, usage = body.prompts(), body.choices, body.include_usage
     try:
-        model = await asyncio.to_thread(find, state().store, body.name, NAMES)
+        model = await state().catalogue.find(body.name, NAMES)
     except LivesElsewhere as found:
         prompts = prompts or [TextPrompt()]
         requests: list[Asked] = body.remote(found.place, prompts)

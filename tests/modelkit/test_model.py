@@ -109,7 +109,8 @@ def test_a_setting_puts_the_go_template_in_charge(
     model = make(store, tmp_path, metadata, template="{{ .Prompt }}")
     assert (model.go_template, model.capabilities()) == (None, ["tools", "completion"])
     monkeypatch.setenv("OLLAMA_GO_TEMPLATE", "1")
-    assert (model.go_template, model.capabilities()) == ("{{ .Prompt }}", ["completion"])
+    again = Model.open(store, model.name)
+    assert (again.go_template, again.capabilities()) == ("{{ .Prompt }}", ["completion"])
 
 
 @pytest.mark.parametrize(

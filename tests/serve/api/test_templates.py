@@ -190,7 +190,10 @@ def test_a_reasoning_model_does_not_see_its_old_thoughts(server: Server) -> None
 
 
 def test_a_setting_puts_the_ggufs_template_in_charge(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    store: Store, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    add_model(store, "tiny", tiny_llama, parameters={"num_predict": 2})
+    derive(store, "chatml", template=text("chatml.gotmpl"))
     monkeypatch.setenv("OLLAMA_GO_TEMPLATE", "0")
-    assert "<|start_header_id|>user<|end_header_id|>" in chat(server, "chatml", USER)
+    with running(store) as server:
+        assert "<|start_header_id|>user<|end_header_id|>" in chat(server, "chatml", USER)
