@@ -17,35 +17,40 @@ _OPTIONS = (
     "-DLLAMA_BUILD_EXAMPLES=OFF",
     "-DLLAMA_BUILD_UI=OFF",
 )
-TARGETS = ("llama-server", "llama-bench")
 
 
 def binary(name: str) -> Path:
     """One of llama.cpp's programs, with the flags that our own engine is compiled with.
 
-    The first call compiles them, which takes about six minutes of two cores.
+    The first call compiles it, which takes about six minutes of two cores.
     """
-    path = BUILD / "build" / "bin" / name
+    from scripts.engine_flags import describe
+
+    return compiled(name, BUILD / "build", describe()[0])
+
+
+def compiled(name: str, folder: Path, flags: str) -> Path:
+    """The program, compiled in `folder` with these CMAKE_ARGS unless it is there."""
+    path = folder / "bin" / name
     if not path.exists():
-        _build()
+        _run("cmake", "-B", str(folder), "-S", str(_source()), *_OPTIONS, *shlex.split(flags))
+        _run("cmake", "--build", str(folder), "-j2", "--target", name)
     return path.absolute()
 
 
-def _build() -> None:
-    from scripts.engine_flags import describe
-
+def _source() -> Path:
+    """llama.cpp's source, downloaded once."""
+    found = list(BUILD.glob("llama_cpp_python-*/vendor/llama.cpp"))
+    if found:
+        return found[0]
     BUILD.mkdir(parents=True, exist_ok=True)
     _run(
         *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PACKAGE),
         *(f"{PACKAGE}=={VERSION}", "-d", str(BUILD)),
     )
-    archive = next(BUILD.glob("llama_cpp_python-*.tar.gz"))
-    with tarfile.open(archive) as tar:
+    with tarfile.open(next(BUILD.glob("llama_cpp_python-*.tar.gz"))) as tar:
         tar.extractall(BUILD, filter="data")
-    source = archive.with_name(archive.name.removesuffix(".tar.gz")) / "vendor" / "llama.cpp"
-    build = str(BUILD / "build")
-    _run("cmake", "-B", build, "-S", str(source), *_OPTIONS, *shlex.split(describe()[0]))
-    _run("cmake", "--build", build, "-j2", "--target", *TARGETS)
+    return _source()
 
 
 def _run(*command: str) -> None:

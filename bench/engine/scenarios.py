@@ -115,7 +115,8 @@ def gap_under_load(streams: int, tokens: int, length: int) -> Measure:
 
     async def measure(contender: Contender, round_: int) -> float:
         prompts = [
-            Prompt(words(16, f"mixed {round_} {stream}"), tokens) for stream in range(streams)
+            Prompt(words(16, f"mixed {round_} {stream}"), tokens, HOT, seed=stream)
+            for stream in range(streams)
         ]
         writing = [asyncio.create_task(contender.generate(prompt)) for prompt in prompts]
         await asyncio.sleep(0.3)
