@@ -129,10 +129,14 @@ def _measure(
 ) -> Row:
     samples: dict[str, list[float]] = {PEER: [], OURS: []}
     for round_ in range(-1, rounds):
-        for contender in contenders if round_ % 2 else reversed(contenders):
-            value = loop.run(scenario.measure(contender, round_))
-            if round_ >= 0:  # the first round loads and warms up
-                samples[contender.name].append(value)
+        for contender in contenders:
+            if scenario.prepare:
+                loop.run(scenario.prepare(contender, round_))
+        for turn in range(round_, round_ + scenario.turns):
+            for contender in contenders if turn % 2 else reversed(contenders):
+                value = loop.run(scenario.measure(contender, round_))
+                if round_ >= 0:  # the first round loads and warms up
+                    samples[contender.name].append(value)
     peer, ours = statistics.median(samples[PEER]), statistics.median(samples[OURS])
     ratio = ours / peer
     met = ratio >= scenario.bar if scenario.higher else ratio <= scenario.bar
