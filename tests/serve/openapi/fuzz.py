@@ -1,6 +1,6 @@
 """Asks a real server whatever its OpenAPI document allows and forbids, with schemathesis.
 
-    python -m pip install "schemathesis>=4.32,<5"
+    python -m pip install -e ".[all,dev]" "schemathesis>=4.32,<5"
     python -m tests.serve.openapi.fuzz --requests 20000
 
 Needs a checkout with its test models. Looked for are answers of 5xx, statuses, media types and
