@@ -129,18 +129,26 @@ def _measure(
 ) -> Row:
     samples: dict[str, list[float]] = {PEER: [], OURS: []}
     for round_ in range(-1, rounds):
-        for contender in contenders:
-            if scenario.prepare:
-                loop.run(scenario.prepare(contender, round_))
-        for turn in range(round_, round_ + scenario.turns):
-            for contender in contenders if turn % 2 else reversed(contenders):
-                value = loop.run(scenario.measure(contender, round_))
-                if round_ >= 0:  # the first round loads and warms up
-                    samples[contender.name].append(value)
+        measured = list(_round(loop, scenario, contenders, round_))
+        if round_ >= 0:  # the first round loads and warms up
+            for name, value in measured:
+                samples[name].append(value)
     peer, ours = statistics.median(samples[PEER]), statistics.median(samples[OURS])
     ratio = ours / peer
     met = ratio >= scenario.bar if scenario.higher else ratio <= scenario.bar
     return Row(model.name, scenario.name, scenario.unit, peer, ours, ratio, scenario.bar, met)
+
+
+def _round(
+    loop: asyncio.Runner, scenario: Scenario, contenders: list[Contender], round_: int
+) -> Iterator[tuple[str, float]]:
+    """Each contender's name with what one of its turns measured."""
+    if scenario.prepare:
+        for contender in contenders:
+            loop.run(scenario.prepare(contender, round_))
+    for turn in range(scenario.turns):
+        for contender in contenders if (round_ + turn) % 2 else reversed(contenders):
+            yield contender.name, loop.run(scenario.measure(contender, round_))
 
 
 def _table(rows: list[Row]) -> str:

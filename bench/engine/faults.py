@@ -5,8 +5,8 @@ Usage: python -m bench.engine.faults [--kills 200] [--streams 16] [--leaves 100]
                                      [--soak MINUTES]
 
 Prints what happened and exits with 1 when a stream had no proper end within two seconds of a kill
-(an error object; or later all of its answer, from the next runner), the next request failed, a slot
-stayed taken, an abort was no 500 with its reason, or memory, descriptors or latency grew.
+(an error object, or text without a longer pause from the next runner), the next request failed, a
+slot stayed taken, an abort was no 500 with its reason, or memory, descriptors or latency grew.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from bench.engine.soak import soak
 
 CHAT = "synthetic-q8_0"
 _PROMPT = "w1 w2 w3 w4 w5 w6 w7 w8"
-_LIMIT = 2.0  # seconds from a kill to the end of every stream
+_LIMIT = 2.0  # seconds from a kill to the end of every stream, or to its next runner's text
 _SLOT_LIMIT = 1.0  # seconds from a client's leaving to the first token of the next request
 
 
@@ -50,15 +50,19 @@ async def generate(server: Server, tokens: int) -> Answer:
     return await post(server.port, "/api/generate", body)
 
 
-async def outcome(stream: "asyncio.Task[Answer]") -> tuple[str, float]:
-    """How a stream ended (text, error, or what was wrong with it) and when."""
+async def outcome(stream: "asyncio.Task[Answer]", since: float) -> tuple[str, float]:
+    """How a stream ended (text, error, or what was wrong with it) and how long it said nothing.
+
+    The second is the longest silence of a text, in seconds, and else the time from `since`.
+    """
     try:
-        await stream
-        return "text", time.perf_counter()
+        answer = await stream
+        return "text", max([answer.first, *answer.gaps])
     except RuntimeError:
-        return "error", time.perf_counter()
+        how = "error"
     except (OSError, EOFError, ValueError, IndexError) as error:
-        return f"broken: {error!r}", time.perf_counter()
+        how = f"broken: {error!r}"
+    return how, time.perf_counter() - since
 
 
 async def kill_runners(server: Server, times: int, streams: int) -> list[str]:
@@ -75,16 +79,16 @@ async def kill_runners(server: Server, times: int, streams: int) -> list[str]:
         killed = time.perf_counter()
         for pid in server.memory().keys() - {server.process.pid}:
             os.kill(pid, signal.SIGKILL)
-        ends = await asyncio.gather(*map(outcome, tasks))
-        slowest = max([slowest, *(when - killed for how, when in ends if how != "text")])
+        ends = await asyncio.gather(*(outcome(task, killed) for task in tasks))
+        slowest = max(slowest, *(silence for _, silence in ends))
         answered += sum(how == "text" for how, _ in ends)
         wrong += [f"kill {turn}: {how}" for how, _ in ends if how not in ("text", "error")]
     await generate(server, 1)
     print(
-        f"{times} kills under {streams} streams: slowest end {slowest:.2f} s, "
+        f"{times} kills under {streams} streams: longest silence {slowest:.2f} s, "
         f"{answered} answered by the next runner, {len(wrong)} broken"
     )
-    return wrong + ([f"a stream took {slowest:.1f} s to end"] if slowest > _LIMIT else [])
+    return wrong + ([f"a stream was silent for {slowest:.1f} s"] if slowest > _LIMIT else [])
 
 
 async def leave(server: Server, times: int) -> list[str]:
@@ -115,7 +119,7 @@ async def abort(server: Server, times: int) -> list[str]:
         except RuntimeError as error:
             if not (" 500 " in str(error) and "SIGABRT" in str(error)):
                 wrong.append(f"abort {turn}: {error}")
-        how, _ = await outcome(stream)
+        how, _ = await outcome(stream, time.perf_counter())
         wrong += [] if how == "text" else [f"abort {turn}: the stream beside it: {how}"]
     print(f"{times} models made llama.cpp abort: {len(wrong)} wrong answers")
     return wrong

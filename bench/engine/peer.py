@@ -40,17 +40,17 @@ def compiled(name: str, folder: Path, flags: str) -> Path:
 
 def _source() -> Path:
     """llama.cpp's source, downloaded once."""
-    found = list(BUILD.glob("llama_cpp_python-*/vendor/llama.cpp"))
-    if found:
-        return found[0]
+    source = BUILD / f"llama_cpp_python-{VERSION}" / "vendor" / "llama.cpp"
+    if source.exists():
+        return source
     BUILD.mkdir(parents=True, exist_ok=True)
     _run(
         *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PACKAGE),
         *(f"{PACKAGE}=={VERSION}", "-d", str(BUILD)),
     )
-    with tarfile.open(next(BUILD.glob("llama_cpp_python-*.tar.gz"))) as tar:
+    with tarfile.open(BUILD / f"llama_cpp_python-{VERSION}.tar.gz") as tar:
         tar.extractall(BUILD, filter="data")
-    return _source()
+    return source
 
 
 def _run(*command: str) -> None:

@@ -1,4 +1,4 @@
-"""What is measured: each scenario takes both contenders in turns and gives one number a round."""
+"""What is measured: each scenario takes both contenders in turns and gives one number a turn."""
 
 import asyncio
 import itertools
@@ -12,6 +12,7 @@ from bench.engine.client import Answer
 from bench.engine.contenders import Contender, Prompt
 
 Measure = Callable[[Contender, int], Coroutine[Any, Any, float]]
+Prepare = Callable[[Contender, int], Coroutine[Any, Any, None]]
 
 SCHEMA = {
     "type": "object",
@@ -55,7 +56,7 @@ class Scenario:
     higher: bool
     bar: float
     measure: Measure
-    prepare: Measure | None = None
+    prepare: Prepare | None = None
     turns: int = 1
 
 
@@ -112,13 +113,13 @@ def first_token_again(length: int) -> Measure:
     return measure
 
 
-def read_first(length: int) -> Measure:
-    """Milliseconds to the first token of what `first_token_again` goes on with."""
+def read_first(length: int) -> Prepare:
+    """Let a contender read what `first_token_again` goes on with."""
 
-    async def measure(contender: Contender, round_: int) -> float:
-        return (await contender.generate(Prompt(_warm(length, round_), 8))).first * 1000
+    async def prepare(contender: Contender, round_: int) -> None:
+        await contender.generate(Prompt(_warm(length, round_), 8))
 
-    return measure
+    return prepare
 
 
 def _warm(length: int, round_: int) -> str:
